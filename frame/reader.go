@@ -1,0 +1,192 @@
+package frame
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// MaxHeaderBytes is the longest header of a masked frame.
+const MaxHeaderBytes = ws.MaxHeaderSize
+
+// Reader turns the frames of one client into messages. Its zero value refuses
+// every message that is not empty: set MaxMessageBytes. Owned by one connection.
+type Reader struct {
+	MaxMessageBytes uint32 // of a whole message, over all its fragments
+
+	partial *partial // non-nil inside a fragmented message
+}
+
+type partial struct {
+	text    bool
+	payload []byte
+}
+
+// Header is the parsed header of a frame.
+type Header struct {
+	frame ws.Header
+	Size  int // bytes of the header itself
+	Total int // bytes of header and body
+}
+
+// Header parses and checks the header at the start of view, which should hold
+// up to MaxHeaderBytes. ok is false while more bytes are needed. An error means
+// that the connection must be closed with it, whatever follows.
+//
+// RFC 6455 section 5.2.
+func (r *Reader) Header(view []byte) (h Header, ok bool, err *CloseError) {
+	if len(view) < 2 {
+		return Header{}, false, nil
+	}
+	f := &h.frame
+	f.Fin = view[0]&0x80 != 0
+	f.Rsv = view[0] >> 4 & 7
+	f.OpCode = ws.OpCode(view[0] & 15)
+	f.Masked = view[1]&0x80 != 0
+	f.Length = int64(view[1] & 0x7f)
+
+	// What the first two bytes give away is refused without waiting for more.
+	// Control frames with an extended length are caught here too.
+	if err := r.check(f); err != nil {
+		return Header{}, false, err
+	}
+	n := 2
+	switch f.Length {
+	case 126:
+		if len(view) < 4 {
+			return Header{}, false, nil
+		}
+		f.Length = int64(binary.BigEndian.Uint16(view[2:]))
+		if f.Length < 126 {
+			return Header{}, false, errLength
+		}
+		n = 4
+	case 127:
+		if len(view) < 10 {
+			return Header{}, false, nil
+		}
+		length := binary.BigEndian.Uint64(view[2:])
+		if length < 1<<16 || length >= 1<<63 {
+			return Header{}, false, errLength
+		}
+		f.Length = int64(length)
+		n = 10
+	}
+	if f.OpCode.IsData() && f.Length > r.room() {
+		return Header{}, false, errTooBig
+	}
+	if len(view) < n+4 {
+		return Header{}, false, nil
+	}
+	copy(f.Mask[:], view[n:])
+	h.Size = n + 4
+	h.Total = h.Size + int(f.Length)
+	return h, true, nil
+}
+
+// room is how many bytes the message may still grow by.
+func (r *Reader) room() int64 {
+	room := int64(r.MaxMessageBytes)
+	if r.partial != nil {
+		room -= int64(len(r.partial.payload))
+	}
+	return room
+}
+
+func (r *Reader) check(f *ws.Header) *CloseError {
+	state := ws.StateServerSide
+	if r.partial != nil {
+		state = state.Set(ws.StateFragmented)
+	}
+	switch ws.CheckHeader(*f, state) {
+	case nil:
+		return nil
+	case ws.ErrProtocolOpCodeReserved:
+		return errOpcode
+	case ws.ErrProtocolControlPayloadOverflow:
+		return errControlSize
+	case ws.ErrProtocolControlNotFinal:
+		return errControlCut
+	case ws.ErrProtocolNonZeroRsv:
+		return errReservedBits
+	case ws.ErrProtocolMaskRequired:
+		return errUnmasked
+	case ws.ErrProtocolContinuationExpected:
+		return errInterleaved
+	case ws.ErrProtocolContinuationUnexpected:
+		return errContinuation
+	default:
+		return errHeader
+	}
+}
+
+// Kind says what a frame completed.
+type Kind uint8
+
+const (
+	None    Kind = iota // a fragment; the message goes on
+	Message             // a whole text or binary message
+	Ping
+	Pong
+	Close
+)
+
+// Event is what a frame means. Payload is a view, except for fragmented
+// messages, where it belongs to the caller.
+type Event struct {
+	Kind    Kind
+	Text    bool   // Message: text rather than binary
+	Code    int    // Close: CloseNoStatus when the peer sent none
+	Payload []byte // Message, Ping, Pong: the payload; Close: the reason
+}
+
+// Frame reads the body of a frame whose header Header returned. body is its
+// Total - Size bytes and is unmasked in place: pass each body once.
+//
+// RFC 6455 sections 5.3 to 5.6 and 8.1.
+func (r *Reader) Frame(h Header, body []byte) (Event, *CloseError) {
+	f := &h.frame
+	ws.Cipher(body, f.Mask, 0)
+	switch f.OpCode {
+	case ws.OpPing:
+		return Event{Kind: Ping, Payload: body}, nil
+	case ws.OpPong:
+		return Event{Kind: Pong, Payload: body}, nil
+	case ws.OpClose:
+		code, reason, err := parseClose(body)
+		if err != nil {
+			return Event{}, err
+		}
+		return Event{Kind: Close, Code: code, Payload: reason}, nil
+	case ws.OpContinuation:
+		p := r.partial
+		p.payload = append(p.payload, body...)
+		if !f.Fin {
+			return Event{}, nil
+		}
+		r.partial = nil
+		return message(p.text, p.payload)
+	}
+	text := f.OpCode == ws.OpText
+	if f.Fin {
+		return message(text, body)
+	}
+	r.partial = &partial{text: text, payload: append([]byte(nil), body...)}
+	return Event{}, nil
+}
+
+func message(text bool, payload []byte) (Event, *CloseError) {
+	if text && !utf8.Valid(payload) {
+		return Event{}, errTextUTF8
+	}
+	return Event{Kind: Message, Text: text, Payload: payload}, nil
+}
+
+// Buffered is the number of bytes held of an unfinished message.
+func (r *Reader) Buffered() int {
+	if r.partial == nil {
+		return 0
+	}
+	return len(r.partial.payload)
+}

@@ -1,0 +1,305 @@
+package loop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"resound/frame"
+)
+
+const (
+	// kernelSendBuffer bounds what the kernel takes for a connection that does
+	// not read; it doubles the value. Without it a single one takes megabytes.
+	kernelSendBuffer = 64 << 10
+
+	// readBuffer is the one buffer an event loop reads into.
+	readBuffer = 64 << 10
+)
+
+// ErrStopped is returned by Run when the event loops ended though nobody asked.
+var ErrStopped = errors.New("the event loops stopped unasked")
+
+// Engine runs the reactors on one port. Safe for concurrent use.
+type Engine struct {
+	options          Options
+	addr             *net.TCPAddr
+	place            int    // descriptor that holds the port while reactors come and go
+	request          []byte // how a handshake for us begins
+	handshakeSeconds uint32
+	start            time.Time
+
+	mu       sync.Mutex // guards the binding of reactors to event loops
+	reactors []*Reactor
+	bells    []net.Conn // loop ends, until enrolled
+
+	gnet       gnet.Engine
+	ready      chan struct{}
+	stopping   atomic.Bool
+	draining   atomic.Bool
+	handedOver atomic.Int64
+	refused    atomic.Uint64
+	sockets    atomic.Int64
+}
+
+// New binds the port and makes the reactors and their handlers. Nothing is
+// accepted before Run. The caller must Run or Close it.
+func New(o Options) (*Engine, error) {
+	o = o.withDefaults()
+	e := &Engine{
+		options:          o,
+		request:          []byte("GET " + o.WebSocketPrefix),
+		handshakeSeconds: max(1, uint32(o.HandshakeTimeout/time.Second)),
+		start:            o.Now(),
+		ready:            make(chan struct{}),
+	}
+	var err error
+	if e.place, e.addr, err = bind(o.Addr, o.ReusePort); err != nil {
+		return nil, err
+	}
+	for i := range o.Reactors {
+		m, bell, err := newMailbox()
+		if err != nil {
+			e.Close()
+			return nil, err
+		}
+		r := &Reactor{index: i, engine: e, mailbox: m}
+		e.reactors = append(e.reactors, r)
+		e.bells = append(e.bells, bell)
+	}
+	for _, r := range e.reactors {
+		r.handler = o.NewHandler(r)
+	}
+	return e, nil
+}
+
+// bind holds the port with a socket that does not listen. It fails when another
+// process listens there, unless the port is to be shared: every event loop
+// listens with SO_REUSEPORT, which alone would let two servers share a port
+// without either knowing.
+func bind(addr string, shared bool) (fd int, bound *net.TCPAddr, err error) {
+	want, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return -1, nil, fmt.Errorf("address %q: %w", addr, err)
+	}
+	if !shared && want.Port != 0 {
+		probe, _, err := bindSocket(want, false)
+		if err != nil {
+			return -1, nil, err
+		}
+		_ = unix.Close(probe)
+	}
+	return bindSocket(want, true)
+}
+
+func bindSocket(a *net.TCPAddr, shared bool) (fd int, bound *net.TCPAddr, err error) {
+	family, sa := sockaddr(a)
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, nil, fmt.Errorf("socket: %w", err)
+	}
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err == nil && shared {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
+	if err == nil {
+		err = unix.Bind(fd, sa)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, nil, fmt.Errorf("listen on %s: %w", a, err)
+	}
+	got, err := unix.Getsockname(fd)
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, nil, fmt.Errorf("listen on %s: %w", a, err)
+	}
+	bound = &net.TCPAddr{IP: a.IP, Zone: a.Zone}
+	switch got := got.(type) {
+	case *unix.SockaddrInet4:
+		bound.Port = got.Port
+	case *unix.SockaddrInet6:
+		bound.Port = got.Port
+	}
+	if bound.IP == nil {
+		bound.IP = net.IPv6unspecified
+	}
+	return fd, bound, nil
+}
+
+func sockaddr(a *net.TCPAddr) (family int, sa unix.Sockaddr) {
+	if ip := a.IP.To4(); ip != nil {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: a.Port, Addr: [4]byte(ip)}
+	}
+	sa6 := &unix.SockaddrInet6{Port: a.Port}
+	if a.IP != nil {
+		sa6.Addr = [16]byte(a.IP.To16())
+	}
+	return unix.AF_INET6, sa6
+}
+
+// Addr is the address bound, with the port the kernel chose.
+func (e *Engine) Addr() *net.TCPAddr { return e.addr }
+
+// Reactors returns the reactors in the order of their indexes.
+func (e *Engine) Reactors() []*Reactor { return e.reactors }
+
+// Ready is closed once connections are accepted.
+func (e *Engine) Ready() <-chan struct{} { return e.ready }
+
+// Run accepts connections until Stop. Any other end is an error.
+func (e *Engine) Run() error {
+	err := gnet.Run(&callbacks{engine: e}, "tcp://"+e.addr.String(),
+		gnet.WithNumEventLoop(e.options.Reactors),
+		gnet.WithLockOSThread(true),
+		gnet.WithReusePort(true),
+		gnet.WithReuseAddr(true),
+		gnet.WithTCPNoDelay(gnet.TCPNoDelay),
+		gnet.WithSocketSendBuffer(kernelSendBuffer),
+		gnet.WithReadBufferCap(readBuffer),
+		gnet.WithTicker(e.options.TickInterval > 0),
+		gnet.WithLogger(quiet{e.options.Logger}),
+	)
+	e.Close()
+	if err == nil && !e.stopping.Load() {
+		return ErrStopped
+	}
+	if err != nil {
+		return fmt.Errorf("event loops: %w", err)
+	}
+	return nil
+}
+
+// Stop closes every connection without a word and ends Run.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.stopping.Store(true)
+	return e.gnet.Stop(ctx)
+}
+
+// Close releases an engine that is not running. Posting afterwards does nothing.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, r := range e.reactors {
+		r.mailbox.close()
+		if e.bells[i] != nil {
+			_ = e.bells[i].Close()
+			e.bells[i] = nil
+		}
+	}
+	if e.place >= 0 {
+		_ = unix.Close(e.place)
+		e.place = -1
+	}
+}
+
+// Tick makes every reactor sweep now.
+func (e *Engine) Tick() {
+	for _, r := range e.reactors {
+		if r.ticking.CompareAndSwap(false, true) {
+			r.Post(tick{})
+		}
+	}
+}
+
+func (e *Engine) seconds() uint32 { return uint32(e.options.Now().Sub(e.start) / time.Second) }
+
+// bound returns the reactor of an event loop. gnet neither lists nor numbers its
+// loops, so a reactor is bound when the first connection of a loop opens.
+func (e *Engine) bound(l gnet.EventLoop) *Reactor {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, r := range e.reactors {
+		if r.loop == l {
+			return r
+		}
+		if r.loop == nil {
+			r.loop = l
+			r.now = e.seconds()
+			if _, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i]); err != nil {
+				e.options.Logger.Error("enroll a mailbox", "reactor", i, "error", err)
+			}
+			e.bells[i] = nil // gnet closes it once it has its own
+			return r
+		}
+	}
+	panic("more event loops than reactors")
+}
+
+// callbacks is what gnet calls, on the event loops unless noted.
+type callbacks struct {
+	gnet.BuiltinEventEngine
+	engine *Engine
+}
+
+// OnBoot runs once the first listener is open.
+func (cb *callbacks) OnBoot(g gnet.Engine) gnet.Action {
+	cb.engine.gnet = g
+	close(cb.engine.ready)
+	return gnet.None
+}
+
+// OnOpen takes a connection in, or refuses it while descriptors are left to do
+// so: gnet gives up altogether when accept fails for want of them.
+func (cb *callbacks) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
+	if _, ok := g.Context().(*Reactor); ok {
+		return nil, gnet.None
+	}
+	e := cb.engine
+	if max := e.options.MaxSockets; max > 0 && e.sockets.Load()+e.handedOver.Load() >= max {
+		e.refused.Add(1)
+		return unavailable, gnet.Close
+	}
+	e.sockets.Add(1)
+	e.bound(g.EventLoop()).onOpen(g)
+	return nil, gnet.None
+}
+
+// unavailable is the answer to a connection there is no descriptor for.
+var unavailable = frame.AppendRejection(nil, frame.RejectUnavailable)
+
+// OnTraffic is the beginning of a turn.
+func (cb *callbacks) OnTraffic(g gnet.Conn) gnet.Action {
+	switch ctx := g.Context().(type) {
+	case *conn:
+		if ctx.reactor.onTraffic(ctx) {
+			return gnet.Close
+		}
+	case *Reactor:
+		_, _ = g.Discard(-1)
+		ctx.onBell()
+	default:
+		return gnet.Close
+	}
+	return gnet.None
+}
+
+// OnClose is called for every connection, whoever closes it.
+func (cb *callbacks) OnClose(g gnet.Conn, _ error) gnet.Action {
+	c, ok := g.Context().(*conn)
+	if !ok {
+		return gnet.None
+	}
+	cb.engine.sockets.Add(-1)
+	r := c.reactor
+	defer func() {
+		if p := recover(); p != nil {
+			r.fault(p)
+		}
+	}()
+	r.onClosed(c)
+	return gnet.None
+}
+
+// OnTick runs on a goroutine of its own.
+func (cb *callbacks) OnTick() (time.Duration, gnet.Action) {
+	cb.engine.Tick()
+	return cb.engine.options.TickInterval, gnet.None
+}

@@ -1,0 +1,145 @@
+package loop
+
+import (
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// handOver gives a connection that does not begin a WebSocket handshake to HTTP,
+// together with the bytes read so far. The descriptor is duplicated, because
+// gnet closes its own.
+func (r *Reactor) handOver(c *conn, view []byte) {
+	c.doomed = true
+	accept := r.engine.options.HandOver
+	if accept == nil {
+		return
+	}
+	fd, err := c.tcp.Dup()
+	if err != nil {
+		r.engine.refused.Add(1)
+		return
+	}
+	h := &HTTPConn{
+		File:   os.NewFile(uintptr(fd), "http"),
+		early:  append([]byte(nil), view...),
+		local:  c.tcp.LocalAddr(),
+		remote: cloneAddr(c.tcp.RemoteAddr()),
+		engine: r.engine,
+	}
+	r.engine.handedOver.Add(1)
+	r.stats.handedOver.Add(1)
+	if !accept(h) {
+		r.engine.refused.Add(1)
+		_, _ = unix.Write(fd, unavailable)
+		_ = h.Close()
+	}
+}
+
+// HTTPConn is a connection handed over to HTTP: a net.Conn that first replays
+// what the reactor had read. Owned by the HTTP server.
+type HTTPConn struct {
+	*os.File
+	early  []byte
+	local  net.Addr
+	remote net.Addr
+	engine *Engine
+	once   sync.Once
+}
+
+var _ net.Conn = (*HTTPConn)(nil)
+
+// Read reads what was handed over, then from the socket.
+func (c *HTTPConn) Read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(b, c.early)
+		if c.early = c.early[n:]; len(c.early) == 0 {
+			c.early = nil
+		}
+		return n, nil
+	}
+	return c.File.Read(b)
+}
+
+// Close closes the socket.
+func (c *HTTPConn) Close() error {
+	c.once.Do(func() { c.engine.handedOver.Add(-1) })
+	return c.File.Close()
+}
+
+// LocalAddr is the address the peer connected to.
+func (c *HTTPConn) LocalAddr() net.Addr { return c.local }
+
+// RemoteAddr is the peer's address.
+func (c *HTTPConn) RemoteAddr() net.Addr { return c.remote }
+
+// cloneAddr copies an address whose zone gnet puts back into a pool.
+func cloneAddr(a net.Addr) net.Addr {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return a
+	}
+	return &net.TCPAddr{IP: t.IP, Port: t.Port, Zone: strings.Clone(t.Zone)}
+}
+
+// HTTPListener is the net.Listener over which an HTTP server gets the handed-over
+// connections. Safe for concurrent use.
+type HTTPListener struct {
+	conns chan *HTTPConn
+	done  chan struct{}
+	once  sync.Once
+	addr  net.Addr
+}
+
+// maxBacklog is how many handed-over connections may wait for the HTTP server.
+const maxBacklog = 1024
+
+// NewHTTPListener returns a listener that reports addr as its own.
+func NewHTTPListener(addr net.Addr) *HTTPListener {
+	return &HTTPListener{conns: make(chan *HTTPConn, maxBacklog), done: make(chan struct{}), addr: addr}
+}
+
+// Offer is for Options.HandOver. It answers false when the listener is closed or
+// its backlog full.
+func (l *HTTPListener) Offer(c *HTTPConn) bool {
+	select {
+	case <-l.done:
+		return false
+	default:
+	}
+	select {
+	case l.conns <- c:
+		return true
+	default:
+		return false
+	}
+}
+
+// Accept waits for the next connection.
+func (l *HTTPListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close ends Accept and closes what waits.
+func (l *HTTPListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	for {
+		select {
+		case c := <-l.conns:
+			_ = c.Close()
+		default:
+			return nil
+		}
+	}
+}
+
+// Addr is the address given to NewHTTPListener.
+func (l *HTTPListener) Addr() net.Addr { return l.addr }

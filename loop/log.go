@@ -1,0 +1,26 @@
+package loop
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+)
+
+// quiet passes gnet's warnings and errors on and drops its chatter.
+type quiet struct{ log *slog.Logger }
+
+func (quiet) Debugf(string, ...any) {}
+func (quiet) Infof(string, ...any)  {}
+
+func (q quiet) Warnf(format string, args ...any) {
+	q.log.Warn("event loop: " + fmt.Sprintf(format, args...))
+}
+
+func (q quiet) Errorf(format string, args ...any) {
+	q.log.Error("event loop: " + fmt.Sprintf(format, args...))
+}
+
+func (q quiet) Fatalf(format string, args ...any) {
+	q.log.Error("event loop: " + fmt.Sprintf(format, args...))
+	os.Exit(1)
+}

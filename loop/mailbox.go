@@ -1,0 +1,92 @@
+package loop
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// mailbox is the one door into a reactor. Posting appends under a short lock
+// and rings the bell only when nobody has since the reactor last took the mail,
+// so a burst costs one wake. Safe for concurrent use.
+//
+// The bell is one end of a socket pair, whose other end is enrolled in the event
+// loop. A ring is an I/O event like any other, which is what keeps a reactor
+// that rings its own bell from starving its connections; a task executed on the
+// loop would run before any I/O.
+type mailbox struct {
+	mu      sync.Mutex
+	items   []any
+	rung    bool
+	closed  bool
+	bell    int // descriptor the ring is written to
+	pending atomic.Int64
+}
+
+func newMailbox() (m *mailbox, loopEnd net.Conn, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socket pair of a mailbox: %w", err)
+	}
+	f := os.NewFile(uintptr(fds[1]), "bell")
+	defer f.Close()
+	loopEnd, err = net.FileConn(f)
+	if err != nil {
+		_ = unix.Close(fds[0])
+		return nil, nil, fmt.Errorf("socket pair of a mailbox: %w", err)
+	}
+	return &mailbox{bell: fds[0]}, loopEnd, nil
+}
+
+func (m *mailbox) post(item any) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return
+	}
+	m.items = append(m.items, item)
+	m.pending.Add(1)
+	m.ring()
+}
+
+// again asks for another turn.
+func (m *mailbox) again() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ring()
+}
+
+func (m *mailbox) ring() {
+	if m.rung || m.closed {
+		return
+	}
+	m.rung = true
+	// A full socket is as good as a ring: the loop is already told.
+	_, _ = unix.Write(m.bell, []byte{1})
+}
+
+// take returns all items and leaves spare, emptied, to collect the next ones.
+func (m *mailbox) take(spare []any) []any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	items := m.items
+	m.items = spare[:0]
+	m.rung = false
+	return items
+}
+
+// finished says that n taken items are dealt with.
+func (m *mailbox) finished(n int) { m.pending.Add(-int64(n)) }
+
+func (m *mailbox) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.closed = true
+		_ = unix.Close(m.bell)
+	}
+}

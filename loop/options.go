@@ -1,0 +1,123 @@
+package loop
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+
+	"resound/frame"
+)
+
+// Options of an Engine.
+type Options struct {
+	// Addr is host:port; port 0 lets the kernel choose.
+	Addr string
+
+	// ReusePort allows other processes to listen on the same port.
+	ReusePort bool
+
+	// Reactors is the number of event loops. Zero means one per CPU.
+	Reactors int
+
+	// WebSocketPrefix begins the paths of WebSocket handshakes. A GET whose
+	// path begins otherwise, and every other request, goes to HTTP. Empty means
+	// "/": all GETs are handshakes.
+	WebSocketPrefix string
+
+	// NewHandler makes the handler of a reactor. It is called once for each,
+	// before the engine runs.
+	NewHandler func(*Reactor) Handler
+
+	// HandOver takes connections that speak HTTP. It must not block; it may
+	// refuse by returning false, and the connection is then closed. Nil refuses
+	// all.
+	HandOver func(c *HTTPConn) bool
+
+	// MaxSockets is the number of sockets, handed-over ones included, above
+	// which new ones are closed at once. Zero means no limit.
+	MaxSockets int64
+
+	// MaxOutboundBytes is how much a connection may leave unread in memory
+	// before it is closed as too slow. Zero means 65,536.
+	MaxOutboundBytes int
+
+	// HandshakeTimeout is the time from accept to a complete handshake, and to
+	// the decision that a connection speaks HTTP. Zero means 10 s.
+	HandshakeTimeout time.Duration
+
+	// SlowCode and SlowReason close connections that read too slowly;
+	// FaultCode and FaultReason those whose handling panicked. Zero codes mean
+	// 1008 and 1011.
+	SlowCode    int
+	SlowReason  string
+	FaultCode   int
+	FaultReason string
+
+	// Now reads the clock; nil means time.Now. TickInterval is the time between
+	// sweeps; zero means 1 s, negative means only Engine.Tick sweeps.
+	Now          func() time.Time
+	TickInterval time.Duration
+
+	// Logger receives faults. Nil discards.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	if o.Reactors == 0 {
+		o.Reactors = runtime.GOMAXPROCS(0)
+	}
+	if o.WebSocketPrefix == "" {
+		o.WebSocketPrefix = "/"
+	}
+	if o.MaxOutboundBytes == 0 {
+		o.MaxOutboundBytes = 65_536
+	}
+	if o.HandshakeTimeout == 0 {
+		o.HandshakeTimeout = 10 * time.Second
+	}
+	if o.SlowCode == 0 {
+		o.SlowCode, o.SlowReason = 1008, "read too slowly"
+	}
+	if o.FaultCode == 0 {
+		o.FaultCode, o.FaultReason = 1011, "internal error"
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.TickInterval == 0 {
+		o.TickInterval = time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Handler gives the messages of one reactor's connections a meaning. All methods
+// run on the reactor. A connection is named by its handle, which is dense and
+// reused after OnClosed.
+type Handler interface {
+	// OnOpen is called once the handshake of conn is accepted; the 101 goes out
+	// before anything sent from here. req is a view.
+	OnOpen(conn int32, req *frame.Request)
+
+	// OnMessage gets a whole message, a view. text is false for binary ones.
+	OnMessage(conn int32, text bool, payload []byte)
+
+	// OnControl is called for every ping and pong frame of the client; pings
+	// are answered already.
+	OnControl(conn int32)
+
+	// OnDeadline is called by the first sweep at or after the time given to
+	// SetDeadline. The deadline is cleared before.
+	OnDeadline(conn int32)
+
+	// OnClosed is the last call for an opened conn, whoever closed it.
+	OnClosed(conn int32)
+
+	// OnMail handles items from the front of what was posted and returns how
+	// many it finished. It should stop after mailSlice sends or so; returning 0
+	// means that the first item is only partly done, and OnMail is called again
+	// with the same batch, possibly after other turns.
+	OnMail(batch []any) (finished int)
+}

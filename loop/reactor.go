@@ -1,0 +1,346 @@
+package loop
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync/atomic"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"resound/channels/slab"
+	"resound/frame"
+)
+
+const (
+	// flushSlice is how many connections a turn writes to before other I/O.
+	flushSlice = 256
+
+	// mailSlice is how many frames a turn queues before it begins to write.
+	mailSlice = 8192
+
+	// maxQueued is how many frames may wait in all lists of a reactor before it
+	// writes first and takes mail later. What exceeds it stays in the mailbox,
+	// whose length publishers look at.
+	maxQueued = 1 << 18
+
+	// closeTimeout is how long a connection may linger after the server's close
+	// frame, in seconds. The peer's answer and what it still had under way is
+	// read and dropped meanwhile: closing at once would make the kernel reset the
+	// connection, and the peer would never see the code.
+	//
+	// RFC 6455 section 7.1.1.
+	closeTimeout = 5
+
+	never = ^uint32(0)
+)
+
+type stage uint8
+
+const (
+	opening stage = iota // waiting for a handshake
+	open
+	closing // close frame or refusal sent; the handler is done with it
+)
+
+// conn is one TCP connection with its WebSocket. Owned by its reactor.
+type conn struct {
+	reactor *Reactor
+	tcp     gnet.Conn
+	reader  frame.Reader
+	out     list
+	fd      int32
+	handle  int32
+	need    int32 // bytes the frame at the front is known to take, 0 unknown; when closing, the second it ends
+	stage   stage
+	dirty   bool // in the queue of connections to flush
+	doomed  bool // to be closed when its turn ends
+	unshut  bool // closing, but the peer is not yet told that nothing follows
+}
+
+// Reactor is one event loop and all it owns. Its methods, Post and Pending
+// excepted, may be called only on the reactor, that is from its Handler.
+type Reactor struct {
+	index   int
+	engine  *Engine
+	handler Handler
+	mailbox *mailbox
+
+	loop  gnet.EventLoop // bound when its first connection opens
+	conns slab.Slab[conn]
+
+	// deadlines holds for each handle the second at which a sweep must look
+	// at it. It is apart from conn so that a sweep over a million of them reads
+	// four megabytes in a row.
+	deadlines []uint32
+	now       uint32 // seconds since the engine was made, as of the last tick
+
+	out     outbound
+	queued  uint64      // frames ever queued, to measure a turn by
+	mail    []any       // taken from the mailbox, being handled
+	mailAt  int         // items of mail finished
+	current *conn       // whose turn it is
+	drained int32       // handles below it were told to go
+	ticking atomic.Bool // a tick is in the mailbox
+
+	stats counters
+}
+
+// Index is the reactor's number, 0 up to Options.Reactors.
+func (r *Reactor) Index() int { return r.index }
+
+// Now is the time in whole seconds since the engine was made, at most a tick old.
+func (r *Reactor) Now() uint32 { return r.now }
+
+// Post hands item to the handler's OnMail. Items posted by one goroutine arrive
+// in order. Safe for concurrent use; it never blocks on the reactor.
+func (r *Reactor) Post(item any) { r.mailbox.post(item) }
+
+// Pending is the number of posted items that OnMail has not finished. Safe for
+// concurrent use.
+func (r *Reactor) Pending() int { return int(r.mailbox.pending.Load()) }
+
+// Send queues one or more whole frames for conn. They are written when the turn
+// ends, together with whatever else waits for it. frame must not change until
+// then: share it among as many connections as you like. Frames for a connection
+// that is not open are dropped.
+func (r *Reactor) Send(conn int32, frame []byte) {
+	c := r.conns.At(conn)
+	if c.stage == open {
+		r.queue(c, frame)
+	}
+}
+
+// SendCopy is Send for a frame in memory that the caller wants back.
+func (r *Reactor) SendCopy(conn int32, frame []byte) {
+	c := r.conns.At(conn)
+	if c.stage == open {
+		r.queue(c, r.out.keep(frame))
+	}
+}
+
+func (r *Reactor) queue(c *conn, frame []byte) {
+	if int(c.out.bytes)+len(frame) > r.engine.options.MaxOutboundBytes && c.out.head != 0 {
+		// The list may be long because this reactor is late, not the peer: only
+		// what the kernel then refuses counts against the connection.
+		r.flush(c)
+		if c.gone() || c.stage != open {
+			return
+		}
+	}
+	r.out.push(&c.out, frame)
+	r.queued++
+	if !c.dirty {
+		c.dirty = true
+		r.out.pushDirty(c.handle)
+	}
+}
+
+// SetReadLimit sets the longest message conn may send, in bytes. It is 0 before.
+func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
+	r.conns.At(conn).reader.MaxMessageBytes = bytes
+}
+
+// SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
+// wish. O(1): a sweep finds it.
+func (r *Reactor) SetDeadline(conn int32, at uint32) {
+	r.deadlines[conn] = at
+}
+
+// RemoteAddr is the peer's address.
+func (r *Reactor) RemoteAddr(conn int32) net.Addr {
+	return r.conns.At(conn).tcp.RemoteAddr()
+}
+
+// OutboundBytes is what waits to be written to conn, in bytes.
+func (r *Reactor) OutboundBytes(conn int32) int {
+	c := r.conns.At(conn)
+	return int(c.out.bytes) + c.tcp.OutboundBuffered()
+}
+
+// Close sends a close frame after what is queued, then closes the connection
+// once the peer has, or after a few seconds. OnClosed is called before Close
+// returns. Closing a connection that is not open does nothing.
+func (r *Reactor) Close(conn int32, code int, reason string) {
+	c := r.conns.At(conn)
+	if c.stage == open {
+		r.closeWith(c, code, reason)
+	}
+}
+
+func (r *Reactor) closeWith(c *conn, code int, reason string) {
+	var buf [128]byte
+	r.out.push(&c.out, r.out.keep(frame.AppendClose(buf[:0], code, reason)))
+	r.stats.closed(code)
+	r.linger(c)
+}
+
+// linger writes what is queued and lets the connection end by itself.
+func (r *Reactor) linger(c *conn) {
+	r.leave(c)
+	r.flush(c)
+	if !c.gone() && !c.doomed {
+		r.shut(c)
+	}
+}
+
+// leave takes c from its handler; what is left of it is the end of its TCP
+// connection.
+func (r *Reactor) leave(c *conn) {
+	wasOpen := c.stage == open
+	c.stage = closing
+	c.unshut = true
+	c.need = int32(r.now + closeTimeout)
+	r.deadlines[c.handle] = r.now + 1
+	if wasOpen {
+		r.stats.connections.Add(-1)
+		r.handler.OnClosed(c.handle)
+	}
+}
+
+// shut tells the peer that nothing follows, once everything is out.
+func (r *Reactor) shut(c *conn) {
+	if c.unshut && c.tcp.OutboundBuffered() == 0 {
+		c.unshut = false
+		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
+		r.deadlines[c.handle] = uint32(c.need)
+	}
+}
+
+// gone reports whether c was closed, by a write that failed for example, while
+// its caller still held it.
+func (c *conn) gone() bool { return c.reactor == nil }
+
+// destroy closes the TCP connection without another word.
+func (r *Reactor) destroy(c *conn) {
+	if r.current == c {
+		c.doomed = true // gnet closes it when its callback returns
+		return
+	}
+	_ = r.loop.Close(c.tcp)
+}
+
+// flush writes everything queued for c. The connection may be gone afterwards.
+func (r *Reactor) flush(c *conn) {
+	if c.out.head == 0 {
+		return
+	}
+	if c.doomed {
+		r.out.drop(&c.out)
+		return
+	}
+	if waiting := c.tcp.OutboundBuffered(); waiting > 0 {
+		if waiting > r.engine.options.MaxOutboundBytes {
+			r.overflow(c)
+			return
+		}
+		// The kernel has no room; gnet writes on when it has.
+		_, _ = c.tcp.Write(r.out.gather(&c.out))
+		return
+	}
+	data := r.out.gather(&c.out)
+	n, err := writeNow(int(c.fd), data)
+	r.stats.written(len(data))
+	if n == len(data) {
+		return
+	}
+	if err != nil {
+		r.stats.broken.Add(1)
+		r.destroy(c)
+		return
+	}
+	_, _ = c.tcp.Write(data[n:])
+}
+
+// overflow closes a connection that does not read. The close frame is queued
+// behind the rest, for the case that the peer wakes up within closeTimeout.
+func (r *Reactor) overflow(c *conn) {
+	r.out.drop(&c.out)
+	if c.stage != open {
+		return
+	}
+	o := &r.engine.options
+	r.stats.slow.Add(1)
+	r.stats.closed(o.SlowCode)
+	r.leave(c)
+	_, _ = c.tcp.Write(frame.AppendClose(nil, o.SlowCode, o.SlowReason))
+}
+
+// onBell is the turn that posted items get: some mail, then some writes, then
+// whatever I/O is ready, and on from there in the next turn.
+func (r *Reactor) onBell() {
+	if r.mailAt == len(r.mail) {
+		clear(r.mail)
+		if cap(r.mail) > keepNodes {
+			r.mail = nil
+		}
+		r.mail, r.mailAt = r.mailbox.take(r.mail), 0
+	}
+	for start := r.queued; r.mailAt < len(r.mail); {
+		if r.queued-start >= mailSlice || r.out.used >= maxQueued {
+			break
+		}
+		n := r.handleMail(r.mail[r.mailAt:])
+		r.mailAt += n
+		r.mailbox.finished(n)
+	}
+	r.flushSome()
+	if r.out.count > 0 || r.mailAt < len(r.mail) {
+		r.mailbox.again()
+	}
+}
+
+// handleMail passes mail on and answers how many items are done with. An item
+// whose handling panics counts as done.
+func (r *Reactor) handleMail(batch []any) (finished int) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.fault(p)
+			finished = 1
+		}
+	}()
+	switch item := batch[0].(type) {
+	case tick:
+		r.sweep()
+		return 1
+	case *drain:
+		return item.run(r)
+	default:
+		n := 1
+		for n < len(batch) && !isOwn(batch[n]) {
+			n++
+		}
+		return r.handler.OnMail(batch[:n])
+	}
+}
+
+// isOwn reports whether an item is for the reactor rather than its handler.
+func isOwn(item any) bool {
+	switch item.(type) {
+	case tick, *drain:
+		return true
+	}
+	return false
+}
+
+func (r *Reactor) flushSome() {
+	for range flushSlice {
+		if r.out.count == 0 {
+			return
+		}
+		c := r.conns.At(r.out.popDirty())
+		c.dirty = false
+		if !c.gone() {
+			r.flush(c)
+		}
+	}
+}
+
+// fault records a panic.
+func (r *Reactor) fault(p any) {
+	r.stats.panics.Add(1)
+	r.engine.options.Logger.Error("recovered from a panic",
+		slog.Int("reactor", r.index), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+}

@@ -1,0 +1,210 @@
+package loop
+
+import (
+	"bytes"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"resound/frame"
+)
+
+// onOpen takes a new connection into the reactor.
+func (r *Reactor) onOpen(g gnet.Conn) {
+	h := r.conns.Alloc()
+	c := r.conns.At(h)
+	*c = conn{reactor: r, tcp: g, fd: int32(g.Fd()), handle: h}
+	for int(h) >= len(r.deadlines) {
+		r.deadlines = append(r.deadlines, never)
+	}
+	r.deadlines[h] = r.now + r.engine.handshakeSeconds
+	g.SetContext(c)
+	r.stats.sockets.Add(1)
+}
+
+// onClosed forgets a connection that gnet is closing.
+func (r *Reactor) onClosed(c *conn) {
+	wasOpen := c.stage == open
+	r.out.drop(&c.out)
+	// From here on nothing may be written: the descriptor's number is about to
+	// belong to somebody else.
+	c.stage = closing
+	if wasOpen {
+		r.stats.connections.Add(-1)
+		r.stats.closed(frame.CloseNoStatus)
+		r.handler.OnClosed(c.handle)
+	}
+	c.tcp.SetContext(nil)
+	r.deadlines[c.handle] = never
+	r.conns.Free(c.handle)
+	r.stats.sockets.Add(-1)
+}
+
+// onTraffic is the turn of a connection that received bytes. It answers whether
+// the connection is to be closed.
+func (r *Reactor) onTraffic(c *conn) (done bool) {
+	r.current = c
+	defer func() {
+		r.current = nil
+		if p := recover(); p != nil {
+			done = r.recovered(c, p)
+		}
+	}()
+	if c.stage == opening && !r.handshake(c) {
+		return c.doomed
+	}
+	for c.stage == open && !c.doomed && r.readFrame(c) {
+	}
+	if c.gone() {
+		return false
+	}
+	if c.stage == closing {
+		_, _ = c.tcp.Discard(-1)
+	}
+	r.flush(c)
+	return c.doomed
+}
+
+// recovered closes the connection whose turn panicked, and no other.
+func (r *Reactor) recovered(c *conn, p any) (done bool) {
+	r.fault(p)
+	defer func() {
+		if p := recover(); p != nil { // the handler's OnClosed has the same fault
+			r.fault(p)
+			done = true
+		}
+	}()
+	if c.gone() {
+		return false
+	}
+	if c.stage != open {
+		return true
+	}
+	_, _ = c.tcp.Discard(-1)
+	r.closeWith(c, r.engine.options.FaultCode, r.engine.options.FaultReason)
+	return c.doomed
+}
+
+// handshake reads the opening handshake. ok is true once the connection is open.
+func (r *Reactor) handshake(c *conn) (ok bool) {
+	view, _ := c.tcp.Peek(-1)
+	want := r.engine.request
+	if n := min(len(view), len(want)); !bytes.Equal(view[:n], want[:n]) {
+		r.handOver(c, view)
+		return false
+	} else if n < len(want) {
+		return false
+	}
+	n := frame.HeadLen(view[:min(len(view), frame.MaxHeadBytes)])
+	if n == 0 {
+		if len(view) >= frame.MaxHeadBytes {
+			r.reject(c, frame.RejectTooLarge)
+		}
+		return false
+	}
+	req, rejection := frame.ParseRequest(view[:n])
+	if rejection != nil {
+		r.reject(c, rejection)
+		return false
+	}
+	if r.engine.draining.Load() {
+		r.reject(c, frame.RejectUnavailable)
+		return false
+	}
+	var buf [256]byte
+	c.stage = open
+	r.deadlines[c.handle] = never
+	r.stats.connections.Add(1)
+	r.stats.opened.Add(1)
+	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &req))
+	r.handler.OnOpen(c.handle, &req)
+	// What followed the handshake in the same segment is the first frame. The
+	// connection may be closed by now, but gnet has not let go of it.
+	_, _ = c.tcp.Discard(n)
+	return c.stage == open
+}
+
+// reject answers a failed handshake with HTTP and lets the connection end.
+func (r *Reactor) reject(c *conn, rejection *frame.Rejection) {
+	r.stats.rejected.Add(1)
+	_, _ = c.tcp.Discard(-1)
+	r.out.push(&c.out, frame.AppendRejection(nil, rejection))
+	r.linger(c)
+}
+
+// readFrame handles the frame at the front of what c received. It answers
+// whether there may be another.
+func (r *Reactor) readFrame(c *conn) (more bool) {
+	have := c.tcp.InboundBuffered()
+	if have == 0 || have < int(c.need) {
+		return false
+	}
+	c.need = 0
+	view, err := c.tcp.Peek(min(have, frame.MaxHeaderBytes))
+	if err != nil {
+		return false
+	}
+	h, ok, fail := c.reader.Header(view)
+	if fail != nil {
+		r.fail(c, fail)
+		return false
+	}
+	if !ok {
+		return false
+	}
+	if have < h.Total {
+		c.need = int32(h.Total)
+		return false
+	}
+	view, err = c.tcp.Peek(h.Total)
+	if err != nil {
+		return false
+	}
+	event, fail := c.reader.Frame(h, view[h.Size:h.Total])
+	if fail != nil {
+		r.fail(c, fail)
+		return false
+	}
+	r.onEvent(c, event)
+	if c.gone() {
+		return false
+	}
+	_, _ = c.tcp.Discard(h.Total)
+	return true
+}
+
+func (r *Reactor) onEvent(c *conn, e frame.Event) {
+	switch e.Kind {
+	case frame.Message:
+		r.stats.messages.Add(1)
+		r.handler.OnMessage(c.handle, e.Text, e.Payload)
+	case frame.Ping:
+		var buf [frame.MaxHeaderBytes + 125]byte
+		r.SendCopy(c.handle, frame.AppendPong(buf[:0], e.Payload))
+		r.handler.OnControl(c.handle)
+	case frame.Pong:
+		r.handler.OnControl(c.handle)
+	case frame.Close:
+		r.answerClose(c, e)
+	}
+}
+
+// answerClose echoes the peer's close frame and closes the connection: the
+// server goes first.
+//
+// RFC 6455 sections 5.5.1 and 7.1.1.
+func (r *Reactor) answerClose(c *conn, e frame.Event) {
+	var buf [128]byte
+	r.SendCopy(c.handle, frame.AppendClose(buf[:0], e.Code, string(e.Payload)))
+	r.stats.closed(e.Code)
+	r.leave(c)
+	r.flush(c)
+	r.destroy(c)
+}
+
+// fail closes a connection that broke the protocol.
+//
+// RFC 6455 section 7.1.7.
+func (r *Reactor) fail(c *conn, e *frame.CloseError) {
+	_, _ = c.tcp.Discard(-1)
+	r.closeWith(c, e.Code, e.Reason)
+}

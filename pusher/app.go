@@ -1,0 +1,138 @@
+package pusher
+
+import (
+	"sync/atomic"
+	"time"
+
+	"resound/auth"
+	"resound/channels"
+)
+
+// ClientEvents says from whom an app accepts client events.
+type ClientEvents uint8
+
+const (
+	ClientEventsFromMembers ClientEvents = iota // the sender must subscribe to the channel
+	ClientEventsFromAll                         // any connection of the app
+	ClientEventsFromNone                        // 4301
+)
+
+// AppOptions are one app's limits and switches. Immutable; replaced as a whole
+// on reload. Every zero value is the documented default unless noted.
+type AppOptions struct {
+	Disabled       bool     // new connections get 4003, the HTTP API 403
+	AllowedOrigins []string // glob patterns of host names; empty or containing "*" allows all
+
+	PingInterval    time.Duration // silence before the server pings; zero means 60 s
+	PongTimeout     time.Duration // wait for any reply to a ping; zero means 30 s
+	ActivityTimeout time.Duration // told to clients; whole seconds, zero means 30 s
+
+	MaxConnections  int64 // 4004 above; zero means no limit
+	MaxMessageBytes int   // 1009 above; zero means 10,000
+
+	ClientEventsFrom ClientEvents
+	// NoClientEventsOnPublicChannels forbids client events outside private and
+	// presence channels, as Pusher does. Reverb allows them.
+	NoClientEventsOnPublicChannels bool
+	MaxClientEventsPerSecond       int // per connection, 4301 above; zero means no limit
+
+	RateLimit RateLimit
+
+	CacheTTL                      time.Duration // life of a cache channel's last event; zero means 30 min
+	MaxPresenceMembers            int           // zero means no limit
+	MaxPresenceMemberBytes        int           // bytes of channel_data; zero means 2,048
+	MaxChannelNameBytes           int           // zero means 200
+	MaxEventNameBytes             int           // zero means 200
+	MaxSubscriptionsPerConnection int           // zero means no limit
+
+	// Limits of the HTTP API. Negative means no limit.
+	MaxEventChannels          int // channels of one trigger; zero means 100
+	MaxBatchEvents            int // events of one batch; zero means 10
+	MaxEventBytes             int // data of one event, 413 above; zero means no limit but the request's
+	MaxBackendEventsPerSecond int // 429 above; zero means no limit
+	MaxReadRequestsPerSecond  int // 429 above; zero means no limit
+
+	// EncryptionMasterKey is 32 bytes or empty; the signed auth endpoint derives
+	// shared secrets of private-encrypted- channels from it.
+	EncryptionMasterKey []byte
+}
+
+// RateLimit is a fixed window per connection over every message it sends. The
+// zero value is off.
+//
+// Reverb: apps.apps[].rate_limiting.
+type RateLimit struct {
+	MaxAttempts int
+	Decay       time.Duration // length of a window, whole seconds
+	Terminate   bool          // close the connection when the limit is hit
+}
+
+func (o *AppOptions) withDefaults() *AppOptions {
+	d := *o
+	orDuration(&d.PingInterval, time.Minute)
+	orDuration(&d.PongTimeout, 30*time.Second)
+	orDuration(&d.ActivityTimeout, 30*time.Second)
+	orDuration(&d.CacheTTL, 30*time.Minute)
+	orInt(&d.MaxMessageBytes, 10_000)
+	orInt(&d.MaxPresenceMemberBytes, 2048)
+	orInt(&d.MaxChannelNameBytes, 200)
+	orInt(&d.MaxEventNameBytes, 200)
+	orInt(&d.MaxEventChannels, 100)
+	orInt(&d.MaxBatchEvents, 10)
+	return &d
+}
+
+func orDuration(d *time.Duration, def time.Duration) {
+	if *d == 0 {
+		*d = def
+	}
+}
+
+func orInt(n *int, def int) {
+	if *n == 0 {
+		*n = def
+	}
+}
+
+// AppConfig is what an app is made from.
+type AppConfig struct {
+	ID, Key, Secret string
+	Options         AppOptions
+}
+
+// App is one tenant of the node. Its state lives as long as its id is
+// configured; options may be replaced meanwhile. Safe for concurrent use.
+type App struct {
+	ID, Key string
+	Secret  *auth.Secret
+
+	directory   *channels.Directory
+	options     atomic.Pointer[AppOptions]
+	connections atomic.Int64
+}
+
+func newApp(c AppConfig) *App {
+	a := &App{ID: c.ID, Key: c.Key, Secret: auth.NewSecret(c.Secret), directory: channels.NewDirectory()}
+	a.options.Store(c.Options.withDefaults())
+	return a
+}
+
+// Options returns the options in force, defaults filled in. Immutable.
+func (a *App) Options() *AppOptions { return a.options.Load() }
+
+// Directory is what the node knows of the app's channels.
+func (a *App) Directory() *channels.Directory { return a.directory }
+
+// Connections is the number of open connections of the app on this node.
+func (a *App) Connections() int64 { return a.connections.Load() }
+
+// admit counts a connection unless the app is at its limit.
+func (a *App) admit(limit int64) bool {
+	if n := a.connections.Add(1); limit > 0 && n > limit {
+		a.connections.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (a *App) release() { a.connections.Add(-1) }

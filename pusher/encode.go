@@ -1,0 +1,171 @@
+package pusher
+
+import (
+	"strconv"
+
+	"resound/channels"
+	"resound/frame"
+)
+
+// Encoders append the payload of a frame, in the key order of Reverb. Strings
+// named raw are JSON tokens that are copied as they are.
+
+// appendEstablished appends pusher:connection_established.
+//
+// Pusher: the first frame of a connection. Reverb: Pusher\EventHandler::acknowledge.
+func appendEstablished(dst []byte, id SocketID, activitySeconds int) []byte {
+	dst = append(dst, `{"event":"pusher:connection_established","data":"{\"socket_id\":\"`...)
+	dst = id.Append(dst)
+	dst = append(dst, `\",\"activity_timeout\":`...)
+	dst = strconv.AppendInt(dst, int64(activitySeconds), 10)
+	return append(dst, `}"}`...)
+}
+
+// appendError appends pusher:error.
+//
+// Departs: Pusher sends data as an object; we follow Reverb, whose data is a
+// JSON string. pusher-js accepts both.
+func appendError(dst []byte, e *Error) []byte {
+	dst = append(dst, `{"event":"pusher:error","data":"{\"code\":`...)
+	dst = strconv.AppendInt(dst, int64(e.Code), 10)
+	dst = append(dst, `,\"message\":\"`...)
+	dst = append(dst, e.Message...) // from our own table, nothing to escape
+	return append(dst, `\"}"}`...)
+}
+
+// appendSubscriptionError appends pusher:subscription_error, which reaches the
+// channel's own listeners.
+//
+// Pusher: subscription_error. Departs: Reverb sends only pusher:error, so Echo's
+// error() never fires there.
+func appendSubscriptionError(dst []byte, channel string, e *Error) []byte {
+	kind, status := "AuthError", 401
+	if e != ErrUnauthorized {
+		kind, status = "LimitReached", 4000+e.Code%1000
+	}
+	dst = append(dst, `{"event":"pusher:subscription_error","data":"{\"type\":\"`...)
+	dst = append(dst, kind...)
+	dst = append(dst, `\",\"error\":\"`...)
+	dst = append(dst, e.Message...)
+	dst = append(dst, `\",\"status\":`...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, `}","channel":`...)
+	dst = appendString(dst, channel)
+	return append(dst, '}')
+}
+
+// appendSubscribed appends pusher_internal:subscription_succeeded. roster is the
+// presence payload as JSON text, or nil for other channels, whose data is the
+// string "{}".
+//
+// Reverb: EventHandler::afterSubscribe; an empty channel name is left out.
+func appendSubscribed(dst []byte, channel string, roster []byte) []byte {
+	dst = append(dst, `{"event":"pusher_internal:subscription_succeeded","data":`...)
+	if roster == nil {
+		dst = append(dst, `"{}"`...)
+	} else {
+		dst = appendString(dst, view(roster))
+	}
+	if channel != "" {
+		dst = append(dst, `,"channel":`...)
+		dst = appendString(dst, channel)
+	}
+	return append(dst, '}')
+}
+
+// appendRoster appends the presence payload: count, ids and hash of the members.
+//
+// Departs: Reverb makes hash a JSON array when ids count up from 0; here it is
+// always an object.
+func appendRoster(dst []byte, members []*channels.Member) []byte {
+	dst = append(dst, `{"presence":{"count":`...)
+	dst = strconv.AppendInt(dst, int64(len(members)), 10)
+	dst = append(dst, `,"ids":[`...)
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, m.IDJSON...)
+	}
+	dst = append(dst, `],"hash":{`...)
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, m.ID)
+		dst = append(dst, ':')
+		dst = append(dst, m.Info...)
+	}
+	return append(dst, `}}}`...)
+}
+
+// appendMemberAdded appends pusher_internal:member_added.
+func appendMemberAdded(dst []byte, channel string, m *channels.Member) []byte {
+	data := make([]byte, 0, 64)
+	data = append(append(data, `{"user_id":`...), m.IDJSON...)
+	data = append(append(data, `,"user_info":`...), m.Info...)
+	data = append(data, '}')
+	return appendInternal(dst, "pusher_internal:member_added", data, channel)
+}
+
+// appendMemberRemoved appends pusher_internal:member_removed.
+func appendMemberRemoved(dst []byte, channel string, m *channels.Member) []byte {
+	data := make([]byte, 0, 64)
+	data = append(append(data, `{"user_id":`...), m.IDJSON...)
+	data = append(data, '}')
+	return appendInternal(dst, "pusher_internal:member_removed", data, channel)
+}
+
+func appendInternal(dst []byte, event string, data []byte, channel string) []byte {
+	dst = append(append(dst, `{"event":"`...), event...)
+	dst = append(dst, `","data":`...)
+	dst = appendString(dst, view(data))
+	dst = append(dst, `,"channel":`...)
+	dst = appendString(dst, channel)
+	return append(dst, '}')
+}
+
+// appendCacheMiss appends pusher:cache_miss.
+//
+// Reverb: CacheChannel; no data.
+func appendCacheMiss(dst []byte, channel string) []byte {
+	dst = append(dst, `{"event":"pusher:cache_miss","channel":`...)
+	return append(appendString(dst, channel), '}')
+}
+
+// encodeEvent appends the payload of an event's frame.
+type encodeEvent func(dst []byte, e *Event) []byte
+
+// appendServerEvent appends an event triggered by the application. The data is
+// the JSON string exactly as it was published.
+func appendServerEvent(dst []byte, e *Event) []byte {
+	dst = append(append(dst, `{"event":`...), e.Name...)
+	dst = append(append(dst, `,"data":`...), e.Data...)
+	dst = append(dst, `,"channel":`...)
+	dst = appendString(dst, e.Channel)
+	return append(dst, '}')
+}
+
+// appendClientEvent appends an event of a client: data as it came, user_id only
+// when the sender's presence data was verified.
+//
+// Departs: Reverb relays {} as []; here data is unchanged.
+func appendClientEvent(dst []byte, e *Event) []byte {
+	dst = append(append(dst, `{"event":`...), e.Name...)
+	dst = append(dst, `,"channel":`...)
+	dst = appendString(dst, e.Channel)
+	dst = append(append(dst, `,"data":`...), e.Data...)
+	if e.UserID != "" {
+		dst = append(append(dst, `,"user_id":`...), e.UserID...)
+	}
+	return append(dst, '}')
+}
+
+// Frames that are always the same, encoded once.
+var (
+	framePong   = text(`{"event":"pusher:pong"}`)
+	framePing   = text(`{"event":"pusher:ping"}`)
+	frameWSPing = frame.AppendPing(nil, nil)
+)
+
+func text(payload string) []byte { return frame.AppendText(nil, []byte(payload)) }

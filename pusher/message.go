@@ -1,0 +1,157 @@
+package pusher
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"resound/channels"
+)
+
+// message is a client's event. Strings are views of the received bytes.
+type message struct {
+	event    string
+	eventRaw string // JSON token
+	channel  gjson.Result
+	data     gjson.Result
+}
+
+// parseMessage reads the envelope every client event comes in. ok is false when
+// it is not a JSON object whose event is a string. Of duplicate keys the last
+// counts, as in PHP and JavaScript.
+func parseMessage(isText bool, payload []byte) (m message, ok bool) {
+	if !isText && !utf8.Valid(payload) || !ValidDepth(payload) || !gjson.ValidBytes(payload) {
+		return m, false
+	}
+	object := gjson.Parse(view(payload))
+	if !object.IsObject() {
+		return m, false
+	}
+	var event gjson.Result
+	object.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "event":
+			event = value
+		case "channel":
+			m.channel = value
+		case "data":
+			m.data = value
+		}
+		return true
+	})
+	m.event, m.eventRaw = event.Str, event.Raw
+	return m, event.Type == gjson.String
+}
+
+// object returns data as an object, which may have come as a string of JSON.
+//
+// Reverb: a data string that holds JSON is decoded first.
+func (m *message) object() (o gjson.Result, ok bool) {
+	o = m.data
+	if o.Type == gjson.String {
+		if !gjson.Valid(o.Str) || !ValidDepth([]byte(o.Str)) {
+			return o, false
+		}
+		o = gjson.Parse(o.Str)
+	}
+	return o, o.IsObject()
+}
+
+// OnMessage handles a client's message.
+//
+// Reverb: Pusher\Server::message and EventHandler::handle.
+func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
+	ss := s.session(conn)
+	if ss.app == nil {
+		return
+	}
+	s.touch(conn, ss)
+	if !s.withinRate(conn, ss) {
+		return
+	}
+	m, ok := parseMessage(text, payload)
+	if !ok {
+		s.sendError(conn, ErrMessageFormat)
+		return
+	}
+	switch {
+	case m.event == "pusher:ping":
+		s.reactor.Send(conn, framePong)
+	case m.event == "pusher:pong":
+	case m.event == "pusher:subscribe":
+		s.onSubscribe(conn, ss, &m)
+	case m.event == "pusher:unsubscribe":
+		s.onUnsubscribe(conn, ss, &m)
+	case strings.HasPrefix(m.event, "client-"):
+		s.onClientEvent(conn, ss, &m)
+	case strings.HasPrefix(m.event, "pusher:") || m.channel.Type != gjson.String || !m.data.IsObject() && !m.data.IsArray() && m.data.Type != gjson.Null:
+		s.sendError(conn, ErrMessageFormat)
+	}
+	// Reverb: any other event is silently ignored.
+}
+
+// withinRate counts a message against the app's rate limit and answers one that
+// exceeds it.
+//
+// Reverb: rate_limiting. Departs: with terminate_on_limit the client is told
+// before the connection closes.
+func (s *Shard) withinRate(conn int32, ss *session) bool {
+	limit := &ss.app.app.Options().RateLimit
+	if limit.MaxAttempts == 0 {
+		return true
+	}
+	if ss.more().messages.admit(s.reactor.Now(), seconds(limit.Decay), uint32(limit.MaxAttempts)) {
+		return true
+	}
+	if limit.Terminate {
+		s.fail(conn, ErrRateLimit)
+	} else {
+		s.sendError(conn, ErrRateLimit)
+	}
+	return false
+}
+
+// onClientEvent relays an event of a client to the other subscribers of its
+// channel.
+//
+// Pusher: client events. Reverb: ClientEvent, accept_client_events_from.
+func (s *Shard) onClientEvent(conn int32, ss *session, m *message) {
+	if m.channel.Type != gjson.String {
+		s.sendError(conn, ErrMessageFormat)
+		return
+	}
+	o := ss.app.app.Options()
+	channel := m.channel.Str
+	if e := s.checkClientEvent(conn, ss, o, m.event, channel); e != nil {
+		s.sendError(conn, e)
+		return
+	}
+	event := Event{Channel: channel, Name: m.eventRaw, Data: m.data.Raw, Except: s.socketID(conn)}
+	if event.Data == "" {
+		event.Data = "null"
+	}
+	if member := ss.member(channel); member != nil {
+		event.UserID = member.IDJSON
+	}
+	if s.node.publish(ss.app.app, event, appendClientEvent) != nil {
+		s.sendError(conn, ErrOverload)
+	}
+}
+
+// checkClientEvent says why an event must not be relayed, or nil.
+func (s *Shard) checkClientEvent(conn int32, ss *session, o *AppOptions, event, channel string) *Error {
+	switch {
+	case o.ClientEventsFrom == ClientEventsFromNone:
+		return ErrClientEvents
+	case o.ClientEventsFrom == ClientEventsFromMembers && !ss.app.registry.Subscribed(conn, channel):
+		return ErrNotMember
+	case o.NoClientEventsOnPublicChannels && !channels.KindOf(channel).Is(channels.Private):
+		return ErrPublicClient
+	case len(event) > o.MaxEventNameBytes:
+		return ErrEventName
+	case o.MaxClientEventsPerSecond > 0 && !ss.more().events.admit(s.reactor.Now(), 1, uint32(o.MaxClientEventsPerSecond)):
+		return ErrClientRate
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package pusher
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"resound/channels"
+)
+
+// ErrOverloaded is returned by Trigger when a reactor that would have to
+// deliver already has Options.MaxPendingPublications waiting. Try again later.
+var ErrOverloaded = errors.New("too many publications are waiting to be delivered")
+
+// Mailbox is the door into one reactor. Post may be called from any goroutine,
+// returns at once, and keeps the order of the calls of one goroutine.
+type Mailbox interface {
+	Post(item any)
+	// Pending is the number of posted items not yet taken.
+	Pending() int
+}
+
+// Options of a Node.
+type Options struct {
+	Apps []AppConfig
+
+	// MaxConnections is the number of connections over all apps above which new
+	// ones are told 4100. Zero means no limit.
+	MaxConnections int64
+
+	// MaxPendingPublications bounds each mailbox. Zero means 65,536.
+	MaxPendingPublications int
+
+	// Now reads the wall clock. Nil means time.Now.
+	Now func() time.Time
+
+	// NewNonce makes the random half of socket ids. Nil means a secure random
+	// one; tests give fixed ones.
+	NewNonce func() uint64
+}
+
+// Node is the protocol side of one server process. Safe for concurrent use.
+type Node struct {
+	options   Options
+	apps      atomic.Pointer[appTable]
+	mailboxes []Mailbox
+
+	connections atomic.Int64
+	draining    atomic.Bool
+	refused     atomic.Uint64 // publications refused with ErrOverloaded
+}
+
+type appTable struct{ byID, byKey map[string]*App }
+
+// NewNode returns a node without reactors; give it theirs with Attach.
+func NewNode(o Options) (*Node, error) {
+	if o.MaxPendingPublications == 0 {
+		o.MaxPendingPublications = 65_536
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewNonce == nil {
+		o.NewNonce = newNonce
+	}
+	n := &Node{options: o}
+	t := &appTable{byID: map[string]*App{}, byKey: map[string]*App{}}
+	for _, c := range o.Apps {
+		if t.byID[c.ID] != nil || t.byKey[c.Key] != nil {
+			return nil, fmt.Errorf("app %q: id and key must be unique", c.ID)
+		}
+		a := newApp(c)
+		t.byID[c.ID], t.byKey[c.Key] = a, a
+	}
+	n.apps.Store(t)
+	return n, nil
+}
+
+// Attach gives the node the mailboxes of its reactors, in the order of their
+// indexes. Call it once, before the first connection.
+func (n *Node) Attach(mailboxes []Mailbox) {
+	if len(mailboxes) > channels.MaxReactors {
+		panic(fmt.Sprintf("%d reactors exceed the limit of %d", len(mailboxes), channels.MaxReactors))
+	}
+	n.mailboxes = mailboxes
+}
+
+// AppByID returns the app with an id, or nil.
+func (n *Node) AppByID(id string) *App { return n.apps.Load().byID[id] }
+
+// AppByKey returns the app with a public key, or nil.
+func (n *Node) AppByKey(key string) *App { return n.apps.Load().byKey[key] }
+
+// Apps calls yield with every app until it returns false.
+func (n *Node) Apps(yield func(*App) bool) {
+	for _, a := range n.apps.Load().byID {
+		if !yield(a) {
+			return
+		}
+	}
+}
+
+// Connections is the number of open connections of all apps.
+func (n *Node) Connections() int64 { return n.connections.Load() }
+
+// Drain makes the node refuse new connections with 4200 from now on.
+func (n *Node) Drain() { n.draining.Store(true) }
+
+// Draining reports whether Drain was called.
+func (n *Node) Draining() bool { return n.draining.Load() }
+
+// OverCapacity reports whether a new connection would be refused with 4100.
+func (n *Node) OverCapacity() bool {
+	return n.options.MaxConnections > 0 && n.connections.Load() >= n.options.MaxConnections
+}
+
+// Now reads the node's wall clock.
+func (n *Node) Now() time.Time { return n.options.Now() }
+
+// Refused is the number of publications refused with ErrOverloaded.
+func (n *Node) Refused() uint64 { return n.refused.Load() }
+
+// Event is one named payload for one channel. The JSON tokens are copied into
+// the frame as they are, so they must be valid JSON in valid UTF-8; nothing is
+// retained.
+type Event struct {
+	Channel string   // plain name
+	Name    string   // JSON string token, quotes included
+	Data    string   // JSON token: a string for server events, anything for client events
+	UserID  string   // JSON token, or empty for none
+	Except  SocketID // connection that must not receive it
+}
+
+// Trigger sends an event of the application to every subscriber of its channel
+// and keeps it when it is a cache channel. It returns once the event waits in
+// the mailboxes of the reactors concerned. Events triggered one after the other
+// arrive in that order on each connection. The only error is ErrOverloaded.
+func (n *Node) Trigger(a *App, e Event) error {
+	if !channels.KindOf(e.Channel).Is(channels.Cache) {
+		return n.publish(a, e, appendServerEvent)
+	}
+	to := a.directory.Interest(e.Channel)
+	if n.overloaded(to) {
+		return ErrOverloaded
+	}
+	p := newPublication(a, e, appendServerEvent)
+	kept := &channels.CachedEvent{Frame: p.frame, Name: cloned(e.Name), Data: cloned(e.Data)}
+	a.directory.Publish(e.Channel, kept, n.Now().Add(a.Options().CacheTTL), func(to channels.Interest, seq uint64) {
+		p.seq = seq
+		n.post(to, p)
+	})
+	return nil
+}
+
+// publish sends an event that is not kept.
+func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
+	to := a.directory.Interest(e.Channel)
+	if to == 0 {
+		return nil
+	}
+	if n.overloaded(to) {
+		return ErrOverloaded
+	}
+	n.post(to, newPublication(a, e, encode))
+	return nil
+}
+
+func (n *Node) overloaded(to channels.Interest) bool {
+	for i, m := range n.mailboxes {
+		if to.Has(i) && m.Pending() >= n.options.MaxPendingPublications {
+			n.refused.Add(1)
+			return true
+		}
+	}
+	return false
+}
+
+// post hands item to every reactor of to. It only enqueues, so that it may run
+// with a Directory stripe locked.
+func (n *Node) post(to channels.Interest, item any) {
+	for i, m := range n.mailboxes {
+		if to.Has(i) {
+			m.Post(item)
+		}
+	}
+}
+
+// TerminateUser closes every connection of the app on which userID is a
+// presence member, with code 4009 so that clients stay away. It returns once
+// the request waits in every reactor's mailbox.
+//
+// Pusher: POST /apps/{id}/users/{user_id}/terminate_connections.
+func (n *Node) TerminateUser(a *App, userID string) {
+	for _, m := range n.mailboxes {
+		m.Post(&terminateUser{app: a, userID: userID})
+	}
+}
+
+// terminateUser is the mailbox item of TerminateUser.
+type terminateUser struct {
+	app    *App
+	userID string
+}

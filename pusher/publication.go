@@ -1,0 +1,48 @@
+package pusher
+
+import "resound/frame"
+
+// maxMergedBytes bounds the frames put together for one write.
+const maxMergedBytes = 16 << 10
+
+// Publication is an event on its way to the subscribers of one channel: the
+// frame, encoded once, shared by all reactors and connections. Immutable once
+// posted.
+type Publication struct {
+	app     *App
+	channel string
+	frame   []byte
+	seq     uint64   // number in the Directory's order; 0 when it has none
+	except  SocketID // must not receive it; zero for nobody
+}
+
+func newPublication(a *App, e Event, encode encodeEvent) *Publication {
+	const overhead = len(`{"event":,"data":,"channel":"","user_id":}`)
+	size := frame.HeaderRoom + overhead + len(e.Name) + len(e.Data) + len(e.Channel) + len(e.UserID)
+	buf := encode(make([]byte, frame.HeaderRoom, size), &e)
+	return &Publication{app: a, channel: cloned(e.Channel), frame: frame.Seal(buf), except: e.Except}
+}
+
+// merges reports whether q may leave in one piece with p: the same subscribers
+// get both.
+func (p *Publication) merges(q *Publication) bool {
+	return p.app == q.app && p.seq == 0 && q.seq == 0 &&
+		p.except.IsZero() && q.except.IsZero() && p.channel == q.channel
+}
+
+// merged returns the frames of a run of publications as one piece, sharing the
+// only one's memory.
+func merged(run []any) []byte {
+	if len(run) == 1 {
+		return run[0].(*Publication).frame
+	}
+	n := 0
+	for _, p := range run {
+		n += len(p.(*Publication).frame)
+	}
+	out := make([]byte, 0, n)
+	for _, p := range run {
+		out = append(out, p.(*Publication).frame...)
+	}
+	return out
+}

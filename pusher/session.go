@@ -1,0 +1,175 @@
+package pusher
+
+import (
+	"time"
+
+	"resound/channels"
+	"resound/frame"
+)
+
+// session is the Pusher protocol's state of one connection. Owned by its shard.
+// It is kept small, as there may be a million; what few connections need is in
+// extra.
+type session struct {
+	app           *appShard // nil when the connection is not open
+	nonce         uint64    // random half of the socket id
+	subscriptions channels.Subscriptions
+	extra         *extra
+	pinged        bool // a ping is unanswered
+	control       bool // the client has sent a control frame: probe it with pings of its own kind
+}
+
+// extra is what only some connections need.
+type extra struct {
+	members  map[string]*channels.Member // presence channels joined, and as whom
+	messages window                      // AppOptions.RateLimit
+	events   window                      // AppOptions.MaxClientEventsPerSecond
+}
+
+func (ss *session) more() *extra {
+	if ss.extra == nil {
+		ss.extra = &extra{}
+	}
+	return ss.extra
+}
+
+// member is who the session is in a presence channel, or nil.
+func (ss *session) member(channel string) *channels.Member {
+	if ss.extra == nil {
+		return nil
+	}
+	return ss.extra.members[channel]
+}
+
+// window counts what happened since it began.
+type window struct {
+	began uint32 // second
+	count uint32
+}
+
+// admit counts one more and reports whether it is within limit for each period
+// of the given seconds, the first beginning with the first event.
+func (w *window) admit(now, seconds, limit uint32) bool {
+	if w.count == 0 || now-w.began >= seconds {
+		*w = window{began: now}
+	}
+	w.count++
+	return w.count <= limit
+}
+
+func (s *Shard) socketID(conn int32) SocketID {
+	return SocketID{nonce: s.session(conn).nonce, slot: slotOf(s.index, conn)}
+}
+
+// OnOpen admits a connection to the app its path names, or refuses it with an
+// error and the error's close code.
+//
+// Reverb: Pusher\Server::open. Departs: refused connections are closed.
+func (s *Shard) OnOpen(conn int32, req *frame.Request) {
+	s.grow(conn)
+	ss := s.session(conn)
+	*ss = session{}
+	app, e := s.admit(req)
+	if e != nil {
+		s.fail(conn, e)
+		return
+	}
+	ss.app = s.appShard(app)
+	ss.nonce = s.node.options.NewNonce()
+	o := app.Options()
+	s.reactor.SetReadLimit(conn, uint32(o.MaxMessageBytes))
+	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(o.PingInterval))
+	s.send(conn, func(dst []byte) []byte {
+		return appendEstablished(dst, s.socketID(conn), int(seconds(o.ActivityTimeout)))
+	})
+}
+
+// admit finds the app of a handshake and counts the connection.
+func (s *Shard) admit(req *frame.Request) (*App, *Error) {
+	n := s.node
+	app := n.AppByKey(appKey(view(req.Path)))
+	switch {
+	case app == nil:
+		return nil, ErrAppUnknown
+	case app.Options().Disabled:
+		return nil, ErrAppDisabled
+	case n.Draining():
+		return nil, ErrDraining
+	case n.OverCapacity():
+		return nil, ErrOverCapacity
+	}
+	o := app.Options()
+	if !app.admit(o.MaxConnections) {
+		return nil, ErrQuota
+	}
+	if !originAllowed(o.AllowedOrigins, view(req.Origin)) {
+		app.release()
+		return nil, ErrOrigin
+	}
+	n.connections.Add(1)
+	return app, nil
+}
+
+// OnClosed forgets a connection: its subscriptions end, and members leave.
+func (s *Shard) OnClosed(conn int32) {
+	ss := s.session(conn)
+	if ss.app == nil {
+		return
+	}
+	for {
+		name, last, ok := ss.app.registry.UnsubscribeAny(conn)
+		if !ok {
+			break
+		}
+		s.unsubscribed(conn, ss, name, last)
+	}
+	ss.app.app.release()
+	s.node.connections.Add(-1)
+	*ss = session{}
+}
+
+// OnControl notes a ping or pong frame.
+//
+// Reverb: a connection that ever sent a control frame is probed with WebSocket
+// pings instead of pusher:ping.
+func (s *Shard) OnControl(conn int32) {
+	ss := s.session(conn)
+	if ss.app == nil {
+		return
+	}
+	ss.control = true
+	s.touch(conn, ss)
+}
+
+// touch notes that the client is alive.
+func (s *Shard) touch(conn int32, ss *session) {
+	ss.pinged = false
+	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(ss.app.app.Options().PingInterval))
+}
+
+// OnDeadline pings a silent client, and gives up on one that was pinged.
+//
+// Pusher: activity timeout, code 4201. Departs: Reverb looks once a minute, and
+// only at connections with a subscription.
+func (s *Shard) OnDeadline(conn int32) {
+	ss := s.session(conn)
+	if ss.app == nil {
+		return
+	}
+	if ss.pinged {
+		s.fail(conn, ErrPongTimeout)
+		return
+	}
+	ss.pinged = true
+	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(ss.app.app.Options().PongTimeout))
+	if ss.control {
+		s.reactor.Send(conn, frameWSPing)
+	} else {
+		s.reactor.Send(conn, framePing)
+	}
+}
+
+// seconds rounds a duration up to whole seconds, at least one.
+func seconds(d time.Duration) uint32 {
+	return max(1, uint32((d+time.Second-1)/time.Second))
+}

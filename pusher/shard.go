@@ -1,0 +1,189 @@
+package pusher
+
+import (
+	"resound/channels"
+	"resound/frame"
+)
+
+// Reactor is what a Shard needs of the event loop it runs on. Owned by one
+// goroutine, the same that calls the Shard.
+type Reactor interface {
+	// Send queues whole frames that do not change until written; SendCopy
+	// copies them first. Both do nothing for a connection that is not open.
+	Send(conn int32, frame []byte)
+	SendCopy(conn int32, frame []byte)
+
+	// Close sends a close frame and calls OnClosed before it returns.
+	Close(conn int32, code int, reason string)
+
+	SetReadLimit(conn int32, bytes uint32)
+	SetDeadline(conn int32, at uint32)
+
+	// Now is a coarse clock in seconds from an arbitrary start.
+	Now() uint32
+}
+
+// walkStep is how many subscribers of a channel one call of OnMail serves. The
+// reactor does other work between calls.
+const walkStep = 4096
+
+// Shard is one reactor's part of a node: the sessions of its connections, their
+// subscriptions, and the delivery of what arrives in its mailbox. Owned by one
+// reactor.
+type Shard struct {
+	node    *Node
+	reactor Reactor
+	index   int
+
+	sessions []*[sessionBlock]session // by connection, in blocks that never move
+	apps     map[*App]*appShard
+
+	walk    walk
+	members []*channels.Member // scratch: the roster a joiner is told
+	scratch []byte             // scratch: the frame being encoded
+	roster  []byte             // scratch: the roster being encoded
+}
+
+// walk is a delivery under way; it may take several calls of OnMail.
+type walk struct {
+	of       *Publication // first of the run; nil between deliveries
+	registry *channels.Registry
+	frames   []byte
+	except   int32
+}
+
+// appShard is one app's part of a shard.
+type appShard struct {
+	app      *App
+	registry *channels.Registry
+	users    map[string]map[int32]int32 // user id -> connection -> presence channels joined with it
+}
+
+// Sessions lie in blocks, so that a million of them are few objects for the
+// garbage collector, and a pointer to one stays valid.
+const (
+	sessionBits  = 12
+	sessionBlock = 1 << sessionBits
+)
+
+// NewShard returns the part of the node that runs on one reactor. index is the
+// reactor's place in the mailboxes given to Attach.
+func (n *Node) NewShard(index int, r Reactor) *Shard {
+	return &Shard{node: n, reactor: r, index: index, apps: make(map[*App]*appShard)}
+}
+
+func (s *Shard) session(conn int32) *session {
+	return &s.sessions[conn>>sessionBits][conn&(sessionBlock-1)]
+}
+
+func (s *Shard) grow(conn int32) {
+	for int(conn>>sessionBits) >= len(s.sessions) {
+		s.sessions = append(s.sessions, new([sessionBlock]session))
+	}
+}
+
+func (s *Shard) appShard(a *App) *appShard {
+	as, ok := s.apps[a]
+	if !ok {
+		as = &appShard{app: a, registry: channels.NewRegistry(func(conn int32) *channels.Subscriptions {
+			return &s.session(conn).subscriptions
+		})}
+		s.apps[a] = as
+	}
+	return as
+}
+
+// OnMail handles what was posted to the reactor, a run of publications for one
+// channel at a time.
+func (s *Shard) OnMail(batch []any) (finished int) {
+	switch item := batch[0].(type) {
+	case *Publication:
+		return s.deliver(item, batch)
+	case *terminateUser:
+		s.terminate(item)
+	}
+	return 1
+}
+
+// deliver sends a publication to the subscribers of its channel, together with
+// those behind it that have the same ones.
+func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
+	run := 1
+	for bytes := len(p.frame); run < len(batch); run++ {
+		next, ok := batch[run].(*Publication)
+		if !ok || !p.merges(next) || bytes+len(next.frame) > maxMergedBytes {
+			break
+		}
+		bytes += len(next.frame)
+	}
+	if s.walk.of != p {
+		as, ok := s.apps[p.app]
+		if !ok {
+			return run
+		}
+		as.registry.Walk(p.channel)
+		s.walk = walk{of: p, registry: as.registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
+	}
+	subscribers := s.walk.registry.Step(walkStep)
+	// From the end to the start: a send may close the connection it is for.
+	for i := subscribers.Len() - 1; i >= 0; i-- {
+		if conn := subscribers.Conn(i); conn != s.walk.except && subscribers.Wants(i, p.seq) {
+			s.reactor.Send(conn, s.walk.frames)
+		}
+	}
+	if subscribers.Len() == walkStep {
+		return 0
+	}
+	s.walk = walk{}
+	return run
+}
+
+// connOf returns the connection that has an id, or -1 when it is not open here.
+func (s *Shard) connOf(id SocketID) int32 {
+	conn := id.conn()
+	if id.IsZero() || id.reactor() != s.index || int(conn>>sessionBits) >= len(s.sessions) {
+		return -1
+	}
+	if ss := s.session(conn); ss.app == nil || ss.nonce != id.nonce {
+		return -1
+	}
+	return conn
+}
+
+// terminate closes the connections on which a user is a presence member.
+func (s *Shard) terminate(t *terminateUser) {
+	as, ok := s.apps[t.app]
+	if !ok {
+		return
+	}
+	for conn := range as.users[t.userID] {
+		s.fail(conn, ErrTerminated)
+	}
+}
+
+// send queues a text frame with the payload that encode appends.
+func (s *Shard) send(conn int32, encode func(dst []byte) []byte) {
+	var room [frame.HeaderRoom]byte
+	s.scratch = encode(append(s.scratch[:0], room[:]...))
+	s.reactor.SendCopy(conn, frame.Seal(s.scratch))
+	if cap(s.scratch) > maxScratchBytes {
+		s.scratch = nil
+	}
+}
+
+// maxScratchBytes is what a shard keeps of a large roster's memory.
+const maxScratchBytes = 64 << 10
+
+// sendError tells conn what it did wrong and leaves it open.
+func (s *Shard) sendError(conn int32, e *Error) {
+	s.send(conn, func(dst []byte) []byte { return appendError(dst, e) })
+}
+
+// fail tells conn what is wrong and closes it with the error's code.
+//
+// Departs: Reverb leaves refused connections open and usable, and never uses
+// 4xxx as a close code.
+func (s *Shard) fail(conn int32, e *Error) {
+	s.sendError(conn, e)
+	s.reactor.Close(conn, e.Code, e.Message)
+}

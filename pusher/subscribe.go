@@ -1,0 +1,322 @@
+package pusher
+
+import (
+	"crypto/subtle"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"resound/auth"
+	"resound/channels"
+)
+
+// subscription is the data of pusher:subscribe. Strings are views.
+type subscription struct {
+	channel     string
+	auth        string
+	channelData string // JSON text as it was signed; empty when absent
+}
+
+// parseSubscription reads the data of pusher:subscribe.
+//
+// Reverb: channel must be a string; auth a string or null; channel_data a string
+// of JSON or null.
+func parseSubscription(m *message) (sub subscription, ok bool) {
+	object, ok := m.object()
+	if !ok {
+		return sub, false
+	}
+	var channel, signed, data gjson.Result
+	object.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "channel":
+			channel = value
+		case "auth":
+			signed = value
+		case "channel_data":
+			data = value
+		}
+		return true
+	})
+	if channel.Type != gjson.String || !stringOrNull(signed) || !stringOrNull(data) {
+		return sub, false
+	}
+	if data.Str != "" && (!gjson.Valid(data.Str) || !ValidDepth([]byte(data.Str))) {
+		return sub, false
+	}
+	return subscription{channel: channel.Str, auth: signed.Str, channelData: data.Str}, true
+}
+
+func stringOrNull(r gjson.Result) bool { return r.Type == gjson.String || r.Type == gjson.Null }
+
+// onSubscribe handles pusher:subscribe.
+//
+// Pusher: section "Subscribing". Reverb: EventHandler::subscribe.
+func (s *Shard) onSubscribe(conn int32, ss *session, m *message) {
+	sub, ok := parseSubscription(m)
+	if !ok {
+		s.sendError(conn, ErrMessageFormat)
+		return
+	}
+	kind := channels.KindOf(sub.channel)
+	if e := s.checkSubscription(conn, ss, &sub, kind); e != nil {
+		s.refuse(conn, sub.channel, e)
+		return
+	}
+	if kind.Is(channels.Presence) {
+		s.join(conn, ss, &sub)
+	} else {
+		s.subscribe(conn, ss, &sub, kind)
+	}
+}
+
+// refuse answers a subscription that failed: to the connection as Reverb does,
+// and to the channel so that its listeners hear of it.
+func (s *Shard) refuse(conn int32, channel string, e *Error) {
+	s.sendError(conn, e)
+	s.send(conn, func(dst []byte) []byte { return appendSubscriptionError(dst, channel, e) })
+}
+
+// checkSubscription authorizes a subscription and holds it against the limits.
+func (s *Shard) checkSubscription(conn int32, ss *session, sub *subscription, kind channels.Kind) *Error {
+	app := ss.app.app
+	o := app.Options()
+	switch {
+	case len(sub.channel) > o.MaxChannelNameBytes:
+		return ErrChannelName
+	case strings.HasPrefix(sub.channel, channels.ServerToUserPrefix):
+		// Belongs to a signed-in user; nobody is signed in.
+		return ErrUnauthorized
+	case kind.Is(channels.Private) && !s.authorized(conn, app, sub, kind):
+		return ErrUnauthorized
+	case o.MaxSubscriptionsPerConnection > 0 && ss.subscriptions.Len() >= o.MaxSubscriptionsPerConnection &&
+		!ss.app.registry.Subscribed(conn, sub.channel):
+		return ErrSubscriptions
+	}
+	return nil
+}
+
+// authorized checks the signature of a subscription: of the app's key, over this
+// very connection, channel and channel_data.
+//
+// Pusher: channel authorization. Departs: Reverb does not look at the key.
+func (s *Shard) authorized(conn int32, app *App, sub *subscription, kind channels.Kind) bool {
+	key, signature, ok := auth.SplitAuth(sub.auth)
+	if !ok || subtle.ConstantTimeCompare([]byte(key), []byte(app.Key)) != 1 {
+		return false
+	}
+	var buf [32]byte
+	id := view(s.socketID(conn).Append(buf[:0]))
+	if app.Secret.VerifyChannel(signature, id, sub.channel, sub.channelData) {
+		return true
+	}
+	// Pusher signs channel_data only for presence channels, Reverb whenever it
+	// is there.
+	return sub.channelData != "" && !kind.Is(channels.Presence) &&
+		app.Secret.VerifyChannel(signature, id, sub.channel, "")
+}
+
+// subscribe adds the connection to a channel without a roster. Subscribing again
+// is answered again and changes nothing.
+func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind channels.Kind) {
+	var now time.Time
+	if kind.Is(channels.Cache) {
+		now = s.node.Now()
+	}
+	registry, directory := ss.app.registry, ss.app.app.directory
+	var kept *channels.CachedEvent
+	if registry.Subscribed(conn, sub.channel) {
+		if kind.Is(channels.Cache) {
+			kept = directory.Channel(sub.channel, now).Cached
+		}
+	} else {
+		d := directory.Subscribe(sub.channel, s.index, now)
+		if !kind.Is(channels.Cache) {
+			d.Since = 0
+		}
+		registry.Subscribe(conn, d.Name, d.Since)
+		kept = d.Cached
+	}
+	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, sub.channel, nil) })
+	if kind.Is(channels.Cache) {
+		s.sendCached(conn, sub.channel, kept)
+	}
+}
+
+// sendCached sends a new subscriber the channel's last event, or tells it that
+// there is none.
+//
+// Pusher: cache channels.
+func (s *Shard) sendCached(conn int32, channel string, kept *channels.CachedEvent) {
+	if kept == nil {
+		s.send(conn, func(dst []byte) []byte { return appendCacheMiss(dst, channel) })
+		return
+	}
+	s.reactor.Send(conn, kept.Frame)
+}
+
+// join adds the connection to a presence channel as a member.
+//
+// Pusher: presence channels. Reverb: PresenceChannel::subscribe. Departs: a
+// member needs a user_id but no user_info; joining again as somebody else makes
+// the first leave.
+func (s *Shard) join(conn int32, ss *session, sub *subscription) {
+	o := ss.app.app.Options()
+	if len(sub.channelData) > o.MaxPresenceMemberBytes {
+		s.refuse(conn, sub.channel, ErrMemberTooLarge)
+		return
+	}
+	member, ok := parseMember(sub.channelData)
+	if !ok {
+		s.refuse(conn, sub.channel, ErrMember)
+		return
+	}
+	directory := ss.app.app.directory
+	cache := channels.KindOf(sub.channel).Is(channels.Cache)
+	if was := ss.member(sub.channel); was != nil && was.ID == member.ID {
+		s.members, _ = directory.Members(sub.channel)
+		var kept *channels.CachedEvent
+		if cache {
+			kept = directory.Channel(sub.channel, s.node.Now()).Cached
+		}
+		s.welcome(conn, sub.channel, cache, kept)
+		return
+	} else if was != nil {
+		s.unsubscribe(conn, ss, sub.channel)
+	}
+
+	added := s.memberFrame(ss.app.app, sub.channel, member, appendMemberAdded)
+	d, members, err := directory.Join(sub.channel, s.index, member, o.MaxPresenceMembers, s.members[:0], s.node.Now(),
+		func(to channels.Interest, seq uint64) {
+			added.seq = seq
+			s.node.post(to, added)
+		})
+	s.members = members
+	if err != nil {
+		s.refuse(conn, sub.channel, ErrMembers)
+		return
+	}
+	ss.app.registry.Subscribe(conn, d.Name, d.Since)
+	x := ss.more()
+	if x.members == nil {
+		x.members = make(map[string]*channels.Member, 1)
+	}
+	x.members[d.Name] = member
+	ss.app.identify(member.ID, conn)
+	s.welcome(conn, d.Name, cache, d.Cached)
+}
+
+// welcome tells a member the roster, s.members.
+func (s *Shard) welcome(conn int32, channel string, cache bool, kept *channels.CachedEvent) {
+	s.roster = appendRoster(s.roster[:0], s.members)
+	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, channel, s.roster) })
+	if cache {
+		s.sendCached(conn, channel, kept)
+	}
+	clear(s.members)
+	if cap(s.roster) > maxScratchBytes {
+		s.roster, s.members = nil, nil
+	}
+}
+
+// memberFrame makes the publication of a member's coming or going.
+func (s *Shard) memberFrame(a *App, channel string, m *channels.Member, encode func([]byte, string, *channels.Member) []byte) *Publication {
+	return newPublication(a, Event{Channel: channel}, func(dst []byte, _ *Event) []byte {
+		return encode(dst, channel, m)
+	})
+}
+
+// parseMember reads channel_data: an object with a user_id that is a string or a
+// number. The member owns its strings.
+//
+// Pusher: 10 and "10" are the same user.
+func parseMember(channelData string) (*channels.Member, bool) {
+	if channelData == "" {
+		return nil, false
+	}
+	object := gjson.Parse(channelData)
+	if !object.IsObject() {
+		return nil, false
+	}
+	var id, info gjson.Result
+	object.ForEach(func(key, value gjson.Result) bool {
+		switch key.Str {
+		case "user_id":
+			id = value
+		case "user_info":
+			info = value
+		}
+		return true
+	})
+	m := &channels.Member{IDJSON: strings.Clone(id.Raw), Info: "null"}
+	switch {
+	case id.Type == gjson.String && id.Str != "":
+		m.ID = strings.Clone(id.Str)
+	case id.Type == gjson.Number:
+		m.ID = m.IDJSON
+	default:
+		return nil, false
+	}
+	if info.Raw != "" {
+		m.Info = strings.Clone(info.Raw)
+	}
+	return m, true
+}
+
+// onUnsubscribe handles pusher:unsubscribe, which has no answer.
+func (s *Shard) onUnsubscribe(conn int32, ss *session, m *message) {
+	object, ok := m.object()
+	channel := object.Get("channel")
+	if !ok || channel.Type != gjson.String {
+		s.sendError(conn, ErrMessageFormat)
+		return
+	}
+	s.unsubscribe(conn, ss, channel.Str)
+}
+
+func (s *Shard) unsubscribe(conn int32, ss *session, channel string) {
+	if last, removed := ss.app.registry.Unsubscribe(conn, channel); removed {
+		s.unsubscribed(conn, ss, channel, last)
+	}
+}
+
+// unsubscribed tells the node that the connection left a channel.
+func (s *Shard) unsubscribed(conn int32, ss *session, channel string, last bool) {
+	app := ss.app.app
+	member := ss.member(channel)
+	if member == nil {
+		app.directory.Unsubscribe(channel, s.index, last)
+		return
+	}
+	delete(ss.extra.members, channel)
+	ss.app.forget(member.ID, conn)
+	app.directory.Leave(channel, s.index, last, member.ID, func(to channels.Interest, seq uint64, gone *channels.Member) {
+		removed := s.memberFrame(app, channel, gone, appendMemberRemoved)
+		removed.seq = seq
+		s.node.post(to, removed)
+	})
+}
+
+// identify and forget keep the index of users, by which they are terminated.
+func (a *appShard) identify(user string, conn int32) {
+	conns := a.users[user]
+	if conns == nil {
+		if a.users == nil {
+			a.users = make(map[string]map[int32]int32)
+		}
+		conns = make(map[int32]int32, 1)
+		a.users[user] = conns
+	}
+	conns[conn]++
+}
+
+func (a *appShard) forget(user string, conn int32) {
+	conns := a.users[user]
+	if conns[conn]--; conns[conn] <= 0 {
+		delete(conns, conn)
+	}
+	if len(conns) == 0 {
+		delete(a.users, user)
+	}
+}
