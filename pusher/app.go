@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +19,8 @@ const (
 )
 
 // AppOptions are one app's limits and switches. Immutable; replaced as a whole
-// on reload. Every zero value is the documented default unless noted.
+// on reload. Every zero value is the documented default; where that is a number,
+// a negative one means no limit.
 type AppOptions struct {
 	Disabled       bool     // new connections get 4003, the HTTP API 403
 	AllowedOrigins []string // glob patterns of host names; empty or containing "*" allows all
@@ -45,7 +47,7 @@ type AppOptions struct {
 	MaxEventNameBytes             int           // zero means 200
 	MaxSubscriptionsPerConnection int           // zero means no limit
 
-	// Limits of the HTTP API. Negative means no limit.
+	// Limits of the HTTP API.
 	MaxEventChannels          int // channels of one trigger; zero means 100
 	MaxBatchEvents            int // events of one batch; zero means 10
 	MaxEventBytes             int // data of one event, 413 above; zero means no limit but the request's
@@ -88,9 +90,13 @@ func orDuration(d *time.Duration, def time.Duration) {
 	}
 }
 
+// orInt fills in a limit: zero is the default, negative means none.
 func orInt(n *int, def int) {
-	if *n == 0 {
+	switch {
+	case *n == 0:
 		*n = def
+	case *n < 0:
+		*n = math.MaxInt
 	}
 }
 

@@ -66,6 +66,7 @@ func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
 	if ss.app == nil {
 		return
 	}
+	s.traceConn(conn, "Message Received", view(payload))
 	s.touch(conn, ss)
 	if !s.withinRate(conn, ss) {
 		return

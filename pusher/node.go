@@ -38,6 +38,11 @@ type Options struct {
 	// NewNonce makes the random half of socket ids. Nil means a secure random
 	// one; tests give fixed ones.
 	NewNonce func() uint64
+
+	// Trace is told of every connection, message and publication: what
+	// happened, to which connection or channel, and the payload, which is a
+	// view. It runs on the reactors and slows them. Nil costs nothing.
+	Trace func(what, who, payload string)
 }
 
 // Node is the protocol side of one server process. Safe for concurrent use.
@@ -137,6 +142,7 @@ type Event struct {
 // the mailboxes of the reactors concerned. Events triggered one after the other
 // arrive in that order on each connection. The only error is ErrOverloaded.
 func (n *Node) Trigger(a *App, e Event) error {
+	n.trace("Broadcasting To", e.Channel, e.Data)
 	if !channels.KindOf(e.Channel).Is(channels.Cache) {
 		return n.publish(a, e, appendServerEvent)
 	}
@@ -174,6 +180,12 @@ func (n *Node) overloaded(to channels.Interest) bool {
 		}
 	}
 	return false
+}
+
+func (n *Node) trace(what, who, payload string) {
+	if n.options.Trace != nil {
+		n.options.Trace(what, who, payload)
+	}
 }
 
 // post hands item to every reactor of to. It only enqueues, so that it may run

@@ -61,6 +61,13 @@ func (s *Shard) socketID(conn int32) SocketID {
 	return SocketID{nonce: s.session(conn).nonce, slot: slotOf(s.index, conn)}
 }
 
+// traceConn is node.trace for a connection.
+func (s *Shard) traceConn(conn int32, what, payload string) {
+	if s.node.options.Trace != nil {
+		s.node.options.Trace(what, s.socketID(conn).String(), payload)
+	}
+}
+
 // OnOpen admits a connection to the app its path names, or refuses it with an
 // error and the error's close code.
 //
@@ -71,6 +78,7 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 	*ss = session{}
 	app, e := s.admit(req)
 	if e != nil {
+		s.node.trace("Connection Refused", view(req.Path), e.Message)
 		s.fail(conn, e)
 		return
 	}
@@ -79,6 +87,7 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 	o := app.Options()
 	s.reactor.SetReadLimit(conn, uint32(o.MaxMessageBytes))
 	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(o.PingInterval))
+	s.traceConn(conn, "Connection Established", view(req.Origin))
 	s.send(conn, func(dst []byte) []byte {
 		return appendEstablished(dst, s.socketID(conn), int(seconds(o.ActivityTimeout)))
 	})
@@ -116,6 +125,7 @@ func (s *Shard) OnClosed(conn int32) {
 	if ss.app == nil {
 		return
 	}
+	s.traceConn(conn, "Connection Closed", "")
 	for {
 		name, last, ok := ss.app.registry.UnsubscribeAny(conn)
 		if !ok {
@@ -137,6 +147,7 @@ func (s *Shard) OnControl(conn int32) {
 	if ss.app == nil {
 		return
 	}
+	s.traceConn(conn, "Control Frame Received", "")
 	ss.control = true
 	s.touch(conn, ss)
 }
@@ -157,9 +168,11 @@ func (s *Shard) OnDeadline(conn int32) {
 		return
 	}
 	if ss.pinged {
+		s.traceConn(conn, "Connection Pruned", "")
 		s.fail(conn, ErrPongTimeout)
 		return
 	}
+	s.traceConn(conn, "Connection Pinged", "")
 	ss.pinged = true
 	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(ss.app.app.Options().PongTimeout))
 	if ss.control {

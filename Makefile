@@ -1,0 +1,44 @@
+# make alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GOTESTFLAGS ?=
+
+.PHONY: help build run test race check lint fuzz bench docs setup clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## build bin/resound and bin/resound-bench
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/resound ./cmd/resound-bench
+
+run: build ## build and start a server (ARGS="--port 9000 --debug")
+	bin/resound start $(ARGS)
+
+setup: ## install what the tests need: npm packages, Chromium, Redis
+	scripts/setup
+
+test: setup ## run all tests
+	CI=true $(GO) test $(GOTESTFLAGS) ./...
+
+race: setup ## run all tests with the race detector
+	CI=true $(GO) test -race $(GOTESTFLAGS) ./...
+
+lint: ## formatting, vet and static checks
+	scripts/lint
+
+check: lint race ## what CI runs
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	scripts/fuzz
+
+bench: build ## measure fan-out, memory, triggers and connects against the floor
+	scripts/bench
+
+docs: ## rewrite the generated documents
+	$(GO) test ./cmd/internal/config -run Docs -update
+
+clean: ## remove what make built
+	rm -rf bin

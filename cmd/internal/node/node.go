@@ -1,0 +1,181 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"resound/cmd/internal/config"
+	"resound/loop"
+	"resound/pusher"
+	"resound/pusher/rest"
+)
+
+const (
+	// expireInterval is how often cached events whose time has passed are
+	// looked for. Subscribers never see them, whether they are swept or not.
+	expireInterval = 30 * time.Second
+
+	// httpDrainTimeout is how long HTTP requests under way may take to end.
+	httpDrainTimeout = 5 * time.Second
+)
+
+// Node is one server process. Make it with New, then Run it once.
+type Node struct {
+	options  Options
+	config   *config.Config
+	log      *slog.Logger
+	protocol *pusher.Node
+	engine   *loop.Engine
+	http     *rest.Server
+	listener *loop.HTTPListener
+}
+
+// New binds the port and assembles the node. Nothing is answered before Run.
+func New(o Options) (*Node, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	n := &Node{options: o, config: o.Config, log: o.Logger}
+	c := &o.Config.Server
+	reactors := reactorsOf(c.Workers)
+	limits, err := limitsOf(c.MaxConnections, reactors)
+	if err != nil {
+		return nil, err
+	}
+	apps := make([]pusher.AppConfig, 0, len(o.Config.Apps))
+	for i := range o.Config.Apps {
+		apps = append(apps, appConfig(&o.Config.Apps[i]))
+	}
+	n.protocol, err = pusher.NewNode(pusher.Options{
+		Apps:                   apps,
+		MaxConnections:         limits.connections,
+		MaxPendingPublications: c.MaxPendingPublications,
+		Trace:                  o.Trace,
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.engine, err = loop.New(loop.Options{
+		Addr:             net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
+		ReusePort:        c.ReusePort,
+		Reactors:         reactors,
+		WebSocketPrefix:  c.Path + "/app/",
+		NewHandler:       func(r *loop.Reactor) loop.Handler { return n.protocol.NewShard(r.Index(), r) },
+		HandOver:         func(c *loop.HTTPConn) bool { return n.listener.Offer(c) },
+		MaxSockets:       limits.sockets,
+		MaxOutboundBytes: c.MaxOutboundBytes,
+		HandshakeTimeout: c.HandshakeTimeout,
+		SlowCode:         pusher.ErrSlow.Code,
+		SlowReason:       pusher.ErrSlow.Message,
+		FaultCode:        pusher.ErrFault.Code,
+		FaultReason:      pusher.ErrFault.Message,
+		Logger:           o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mailboxes := make([]pusher.Mailbox, 0, reactors)
+	for _, r := range n.engine.Reactors() {
+		mailboxes = append(mailboxes, r)
+	}
+	n.protocol.Attach(mailboxes)
+	n.listener = loop.NewHTTPListener(n.engine.Addr())
+	n.http, err = rest.New(rest.Options{
+		Node:               n.protocol,
+		Path:               c.Path,
+		MaxRequestBytes:    int(c.MaxRequestBytes),
+		SkipTimestampCheck: !c.VerifyTimestamp,
+		Version:            o.Version,
+		Logger:             o.Logger,
+	})
+	if err != nil {
+		n.engine.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+// Addr is the address the node listens on.
+func (n *Node) Addr() *net.TCPAddr { return n.engine.Addr() }
+
+// Ready is closed once the node answers.
+func (n *Node) Ready() <-chan struct{} { return n.engine.Ready() }
+
+// Run serves until ctx ends, then drains: new connections are refused, open ones
+// are closed with 4200 over the configured time, HTTP requests under way end
+// normally. A fatal error ends it at once.
+func (n *Node) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	house, stop := context.WithCancel(context.Background())
+	defer stop()
+
+	ended := make(chan error, 2)
+	wg.Go(func() {
+		err := n.engine.Run()
+		_ = n.listener.Close()
+		ended <- err
+	})
+	wg.Go(func() {
+		if err := n.http.Serve(n.listener); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			ended <- err
+		}
+	})
+	wg.Go(func() { n.keepHouse(house) })
+
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	n.drain()
+	return <-ended
+}
+
+// drain closes everything at the pace clients can stand.
+func (n *Node) drain() {
+	over := n.config.Server.DrainTimeout
+	n.log.Info("draining", "connections", n.engine.Stats().Connections, "over", over)
+	n.protocol.Drain()
+	n.engine.Drain(pusher.ErrDraining.Code, pusher.ErrDraining.Message, over)
+	ctx, cancel := context.WithTimeout(context.Background(), httpDrainTimeout)
+	defer cancel()
+	if err := n.http.Shutdown(ctx); err != nil {
+		n.log.Warn("HTTP requests were cut off", "error", err)
+	}
+	_ = n.listener.Close()
+	if err := n.engine.Stop(context.Background()); err != nil {
+		n.log.Error("stop", "error", err)
+	}
+}
+
+// keepHouse does what no event asks for, until ctx ends.
+func (n *Node) keepHouse(ctx context.Context) {
+	expire := time.NewTicker(expireInterval)
+	defer expire.Stop()
+	memory := time.NewTicker(settleInterval)
+	defer memory.Stop()
+	var m memorySettler
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-expire.C:
+			now := n.protocol.Now()
+			for a := range n.protocol.Apps {
+				a.Directory().Expire(now)
+			}
+		case <-memory.C:
+			m.look(n.engine.Stats())
+		}
+	}
+}
+
+// Stats are the transport's counters.
+func (n *Node) Stats() loop.Stats { return n.engine.Stats() }

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"resound/cmd/internal/config"
+	"resound/cmd/internal/node"
+)
+
+// errInterrupted ends the process at once, after a second signal.
+var errInterrupted = errors.New("interrupted")
+
+func startCommand() *cobra.Command {
+	var flags config.Flags
+	var host, path, hostname string
+	var port, workers int
+	c := &cobra.Command{
+		Use:   "start",
+		Short: "Run the server",
+		Long: `Run the server.
+
+In the folder of a Laravel project it reads the project's .env, so that it takes
+the place of "php artisan reverb:start". Flags beat the environment, the
+environment beats .env, .env beats the configuration file.`,
+		Example: `  resound start
+  resound start --host 127.0.0.1 --port 8080 --debug
+  php artisan tinker --execute="echo json_encode(config('reverb'));" > reverb.json
+  resound start --config reverb.json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("start takes no argument, got %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			for name, set := range map[string]func(){
+				"host":     func() { flags.Host = &host },
+				"path":     func() { flags.Path = &path },
+				"hostname": func() { flags.Hostname = &hostname },
+				"port":     func() { flags.Port = &port },
+				"workers":  func() { flags.Workers = &workers },
+			} {
+				if c.Flags().Changed(name) {
+					set()
+				}
+			}
+			return start(c, flags)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&host, "host", "0.0.0.0", "address to listen on")
+	f.IntVar(&port, "port", 8080, "port to listen on; 0 lets the kernel choose")
+	f.StringVar(&path, "path", "", "prefix of every URL, for example /ws")
+	f.StringVar(&hostname, "hostname", "", "public host name")
+	f.IntVar(&workers, "workers", 0, "event loops; 0 is one per CPU")
+	f.BoolVar(&flags.Debug, "debug", false, "print each connection, message and close")
+	f.BoolVar(&flags.Daemon, "daemon", false, "run in the background, with a pid file and a log file")
+	f.StringVar(&flags.ConfigFile, "config", "", "YAML or JSON in the shape of Laravel's config('reverb')")
+	f.StringVar(&flags.EnvFile, "env-file", "", "environment file (default .env)")
+	return c
+}
+
+// start runs the server in this process until a signal ends it.
+func start(c *cobra.Command, flags config.Flags) error {
+	// Signals are caught before anything that takes time.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
+	defer signal.Stop(signals)
+
+	cfg, warnings, err := config.Load(flags, os.Environ(), "")
+	for _, w := range warnings {
+		fmt.Fprintf(c.ErrOrStderr(), "  WARN  %s\n", w)
+	}
+	if err != nil {
+		return err
+	}
+	if cfg.Daemon && os.Getenv(daemonEnv) == "" {
+		return daemonize(c.OutOrStdout(), cfg)
+	}
+	log := logger(c.ErrOrStderr(), cfg.Debug)
+	o := node.Options{Config: cfg, Logger: log, Version: versionText()}
+	if cfg.Debug {
+		o.Trace = tracer(c.OutOrStdout())
+	}
+	n, err := node.New(o)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(c.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(ctx) }()
+
+	select {
+	case err := <-ended:
+		return err
+	case <-n.Ready():
+	}
+	announce(c.OutOrStdout(), cfg, n.Addr())
+	if err := daemonReady(); err != nil {
+		log.Warn("tell the parent process", "error", err)
+	}
+	return wait(c.OutOrStdout(), signals, ended, cancel, log)
+}
+
+// wait drains on the first signal and gives up on the second.
+func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain func(), log *slog.Logger) error {
+	draining := false
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGHUP || s == syscall.SIGUSR2:
+				log.Warn("this version neither reloads nor hands over; the signal is ignored", "signal", s.String())
+			case draining:
+				return errInterrupted
+			default:
+				draining = true
+				fmt.Fprintln(out, "\n  INFO  Gracefully terminating connections.")
+				drain()
+			}
+		}
+	}
+}
+
+// announce tells where the server listens, in Reverb's words.
+func announce(out io.Writer, cfg *config.Config, addr *net.TCPAddr) {
+	host := cfg.Server.Hostname
+	suffix := ""
+	if host != "" && host != cfg.Server.Host {
+		suffix = " (" + host + ")"
+	}
+	fmt.Fprintf(out, "\n  INFO  Starting server on %s%s%s.\n", net.JoinHostPort(cfg.Server.Host, strconv.Itoa(addr.Port)), cfg.Server.Path, suffix)
+	if !cfg.Development {
+		return
+	}
+	app := &cfg.Apps[0]
+	if host == "" {
+		host = "localhost"
+	}
+	fmt.Fprintf(out, `
+  WARN  No credentials are configured. This app exists for this run only and is
+        not for production:
+
+  REVERB_APP_ID=%s
+  REVERB_APP_KEY=%s
+  REVERB_APP_SECRET=%s
+  REVERB_HOST=%s
+  REVERB_PORT=%d
+  REVERB_SCHEME=http
+
+  new Echo({ broadcaster: 'reverb', key: '%s', wsHost: '%s', wsPort: %d, wsPath: '%s',
+             forceTLS: false, enabledTransports: ['ws', 'wss'] });
+
+`, app.ID, app.Key, app.Secret, host, addr.Port, app.Key, host, addr.Port, cfg.Server.Path)
+}
+
+// logger writes text on a terminal and JSON elsewhere.
+func logger(w io.Writer, debug bool) *slog.Logger {
+	o := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if debug {
+		o.Level = slog.LevelDebug
+	}
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	s, err := f.Stat()
+	return err == nil && s.Mode()&os.ModeCharDevice != 0
+}
+
+// maxTraceBytes is how much of a payload --debug prints.
+//
+// Reverb: CliLogger cuts at 200 characters.
+const maxTraceBytes = 200
+
+// tracer prints what happens, a line each.
+func tracer(w io.Writer) func(what, who, payload string) {
+	return func(what, who, payload string) {
+		if len(payload) > maxTraceBytes {
+			payload = payload[:maxTraceBytes] + "…"
+		}
+		fmt.Fprintf(w, "  %s  %-24s %s %s\n", time.Now().Format("15:04:05.000"), what, who, payload)
+	}
+}
