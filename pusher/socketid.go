@@ -29,10 +29,6 @@ const (
 	maxNonce = 1<<53 - 1
 )
 
-func newSocketID(reactor int, conn int32) SocketID {
-	return SocketID{nonce: newNonce(), slot: slotOf(reactor, conn)}
-}
-
 func newNonce() uint64 { return 1 + rand.Uint64N(maxNonce) }
 
 func slotOf(reactor int, conn int32) uint32 {

@@ -1,0 +1,228 @@
+package pusher
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"resound/frame"
+)
+
+func request(path, origin string) *frame.Request {
+	return &frame.Request{Path: []byte(path), Origin: []byte(origin)}
+}
+
+func TestOriginAllowed(t *testing.T) {
+	for _, row := range []struct {
+		patterns string
+		origin   string
+		want     bool
+	}{
+		{"*", "", true},
+		{"", "", true},
+		{"laravel.com,*", "http://other", true},
+		{"laravel.com", "http://laravel.com", true},
+		{"laravel.com", "https://laravel.com:8443", true},
+		{"laravel.com", "http://LARAVEL.com", false},
+		{"laravel.com", "http://sub.laravel.com", false},
+		{"laravel.com", "http://laravel.com.evil.test", false},
+		{"laravel.com", "http://evil.test/laravel.com", false},
+		{"laravel.com", "http://laravel.com@evil.test", false},
+		{"laravel.com", "laravel.com", false},
+		{"laravel.com", "", false},
+		{"laravel.com", "null", false},
+		{"*.laravel.com", "http://laravel.com", false},
+		{"*.laravel.com", "http://a.b.laravel.com", true},
+		{"localhost,*.localhost", "http://sub.localhost", true},
+		{"[::1]", "http://[::1]:3000", true},
+		{"*a*b*c", "http://xxaxxbxxc", true},
+		{"*a*b*c", "http://xxaxxbxx", false},
+	} {
+		var patterns []string
+		if row.patterns != "" {
+			patterns = strings.Split(row.patterns, ",")
+		}
+		if got := originAllowed(patterns, row.origin); got != row.want {
+			t.Errorf("origin %q against %q: got %v, want %v", row.origin, row.patterns, got, row.want)
+		}
+	}
+}
+
+func TestSocketIDText(t *testing.T) {
+	for _, id := range []SocketID{{1, 0}, {maxNonce, 1<<32 - 1}, {newNonce(), slotOf(63, slotConnMask)}} {
+		got, ok := ParseSocketID(id.String())
+		if !ok || got != id {
+			t.Errorf("%v came back as %v, %v", id, got, ok)
+		}
+	}
+	for _, text := range []string{"", ".", "1", "1.", ".1", "0.1", "-1.1", "1.-1", "1.1.1", "a.b", "9007199254740992.1", "1.4294967296", "1 .1", "٣.1"} {
+		if id, ok := ParseSocketID(text); ok {
+			t.Errorf("%q was read as %v", text, id)
+		}
+	}
+	id := SocketID{5, slotOf(63, slotConnMask)}
+	if id.reactor() != 63 || id.conn() != slotConnMask {
+		t.Errorf("got reactor %d connection %d", id.reactor(), id.conn())
+	}
+}
+
+func TestAppendStringIsJSON(t *testing.T) {
+	for _, s := range []string{"", "plain", "quote\" back\\ slash/", "\x00\x1f\n\r\t", "café €😀", "bad\xff\xfe", "\xed\xa0\x80", "</script>", "\u2028"} {
+		var got string
+		b := appendString(nil, s)
+		if err := json.Unmarshal(b, &got); err != nil {
+			t.Errorf("%q became %s: %v", s, b, err)
+		}
+		if want := strings.ToValidUTF8(s, "\ufffd"); strings.ToValidUTF8(got, "?") != got || len(got) == 0 && len(s) > 0 || want == s && got != s {
+			t.Errorf("%q came back as %q", s, got)
+		}
+	}
+}
+
+func TestDepthIsBounded(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{MaxMessageBytes: 1 << 20})
+	c := f.Open("k", "")
+	c.Next()
+	nested := strings.Repeat("[", MaxJSONDepth) + strings.Repeat("]", MaxJSONDepth)
+	c.Send(`{"event":"client-x","channel":"news","data":` + nested + `}`)
+	if got := c.Next(); !strings.Contains(got, "4200") {
+		t.Errorf("nesting of %d: got %s", MaxJSONDepth+1, got)
+	}
+	c.Send(`{"event":"client-x","channel":"news","data":"` + strings.Repeat("[", 2*MaxJSONDepth) + `"}`)
+	if got := c.Next(); !strings.Contains(got, "4009") {
+		t.Errorf("brackets in a string are no nesting: got %s", got)
+	}
+}
+
+// TestDuplicateKeys: of two keys the last counts, also for what is signed.
+func TestDuplicateKeys(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	c := f.Open("k", "")
+	c.Next()
+	c.Send(`{"event":"pusher:ping","event":"pusher:subscribe","data":1,"data":{"channel":"private-a","channel":"b"}}`)
+	if got := c.Next(); !strings.Contains(got, `"channel":"b"`) {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestBinaryMessagesAreRead(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	c := f.Open("k", "")
+	c.Next()
+	f.reactor.shard.OnMessage(c.handle, false, []byte(`{"event":"pusher:ping"}`))
+	if got := c.Next(); got != `{"event":"pusher:pong"}` {
+		t.Errorf("got %s", got)
+	}
+	f.reactor.shard.OnMessage(c.handle, false, []byte("{\"event\":\"client-\xff\"}"))
+	if got := c.Next(); !strings.Contains(got, "4200") {
+		t.Errorf("invalid UTF-8 in a binary message: got %s", got)
+	}
+}
+
+// TestProbeFollowsTheClient: who ever sent a control frame is probed with one.
+func TestProbeFollowsTheClient(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{PingInterval: 10 * time.Second})
+	c := f.Open("k", "")
+	c.Next()
+	f.reactor.shard.OnControl(c.handle)
+	f.Advance(11 * time.Second)
+	if got := c.Next(); got != "ping" {
+		t.Errorf("got %s, want a WebSocket ping", got)
+	}
+	f.Advance(20 * time.Second)
+	f.reactor.shard.OnControl(c.handle) // the pong
+	f.Advance(9 * time.Second)
+	if got := c.Next(); got != "nothing arrived" {
+		t.Errorf("after a pong: got %s", got)
+	}
+}
+
+func TestOverCapacityAndDraining(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	f.node.options.MaxConnections = 1
+	a := f.Open("k", "")
+	a.Next()
+	b := f.Open("k", "")
+	if got := b.Next() + b.Next(); !strings.Contains(got, "closed 4100") {
+		t.Errorf("over capacity: got %s", got)
+	}
+	a.Drop()
+	if c := f.Open("k", ""); !strings.Contains(c.Next(), "established") {
+		t.Error("a place became free")
+	} else {
+		c.Drop()
+	}
+	f.node.Drain()
+	d := f.Open("k", "")
+	if got := d.Next() + d.Next(); !strings.Contains(got, "closed 4200") {
+		t.Errorf("draining: got %s", got)
+	}
+	if n := f.node.Connections(); n != 0 {
+		t.Errorf("%d connections are counted after all left", n)
+	}
+}
+
+func TestOverloadRefusesAndCounts(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	f.node.options.MaxPendingPublications = 3
+	c := f.Open("k", "")
+	c.Next()
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+	c.Next()
+	c.Next()
+	e := Event{Channel: "cache-news", Name: `"e"`, Data: `"1"`}
+	for i := range 5 {
+		err := f.node.Trigger(f.app, e)
+		if (err != nil) != (i >= 3) {
+			t.Errorf("publication %d: got %v", i, err)
+		}
+	}
+	if got := f.node.Refused(); got != 2 {
+		t.Errorf("counted %d refused, want 2", got)
+	}
+	if err := f.node.Trigger(f.app, Event{Channel: "nobody-there", Name: `"e"`, Data: `"1"`}); err != nil {
+		t.Errorf("a channel without subscribers is never overloaded: %v", err)
+	}
+	f.reactor.pump()
+	for range 3 {
+		if got := c.Next(); !strings.Contains(got, `"e"`) {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
+// TestMergesOnlyWhatEverybodyGets sends a burst in which some are excluded.
+func TestMergesOnlyWhatEverybodyGets(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	a, b := f.Open("k", ""), f.Open("k", "")
+	for _, c := range []*fakeConn{a, b} {
+		c.Next()
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		c.Next()
+	}
+	want := map[*fakeConn][]string{}
+	for i := range 40 {
+		e := Event{Channel: "news", Name: `"e"`, Data: fmt.Sprintf(`"%d"`, i)}
+		if i%7 == 3 {
+			e.Except = f.reactor.shard.socketID(a.handle)
+		} else {
+			want[a] = append(want[a], fmt.Sprint(i))
+		}
+		want[b] = append(want[b], fmt.Sprint(i))
+		if err := f.node.Trigger(f.app, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []*fakeConn{a, b} {
+		for _, w := range want[c] {
+			if got := c.Next(); !strings.Contains(got, `"data":"`+w+`"`) {
+				t.Fatalf("got %s, want %s", got, w)
+			}
+		}
+		if got := c.Next(); got != "nothing arrived" {
+			t.Errorf("got %s", got)
+		}
+	}
+}
