@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"resound/channels"
 )
 
 // FuzzMessage: no message makes a shard panic, every answer is JSON, and the
@@ -156,8 +158,24 @@ func playSession(t *testing.T, ops []byte) {
 		case 6:
 			conns[i] = nil
 			c.conn.Drop()
-			for n := range 3 {
-				leave(c, "presence-"+fmt.Sprint(n))
+			// The channels of a closed connection are left in no set order.
+			for _, other := range conns {
+				if other == nil {
+					continue
+				}
+				want := map[string]bool{}
+				for channel, user := range c.presence {
+					if other.presence[channel] != "" && users(channel)[user] == 0 {
+						want[string(appendMemberRemoved(nil, channel, &channels.Member{ID: user, IDJSON: `"` + user + `"`}))] = true
+					}
+				}
+				for range len(want) {
+					got := other.conn.Next()
+					if !want[got] {
+						t.Fatalf("got %s, want one of %v", got, want)
+					}
+					delete(want, got)
+				}
 			}
 		}
 		for _, c := range conns {
