@@ -1,0 +1,67 @@
+package config
+
+import "strings"
+
+// check reports what is wrong with values that are fine one by one.
+func (c *Config) check(r *report) {
+	c.checkServer(r)
+	c.checkUnique(r)
+	for i := range c.Apps {
+		c.Apps[i].check(appPath(i), r)
+	}
+}
+
+func (c *Config) checkServer(r *report) {
+	s := &c.Server
+	for _, tls := range []struct{ path, value string }{
+		{serverSection + "options.tls.local_cert", s.TLS.CertFile},
+		{serverSection + "options.tls.local_pk", s.TLS.KeyFile},
+		{serverSection + "options.tls.passphrase", s.TLS.Passphrase},
+	} {
+		if tls.value != "" {
+			r.fail("%s (%s): TLS is not served yet; terminate it in nginx", tls.path, c.origins[tls.path])
+		}
+	}
+	if s.Scaling.Enabled {
+		path := serverSection + "scaling.enabled"
+		r.fail("%s (%s): scaling is not available in this version", path, c.origins[path])
+	}
+	if s.MaxOutboundBytes > 0 && int64(s.MaxOutboundBytes) < s.MaxRequestBytes {
+		r.warn(serverSection+"max_outbound_bytes",
+			formatNumber(int64(s.MaxOutboundBytes))+" is less than max_request_size "+formatNumber(s.MaxRequestBytes)+
+				": an event of that size closes connections that cannot take it at once")
+	}
+}
+
+// checkUnique reports ids and keys that two apps share.
+func (c *Config) checkUnique(r *report) {
+	ids, keys := map[string]int{}, map[string]int{}
+	for i, app := range c.Apps {
+		reportShared(ids, app.ID, "app_id", i, r)
+		reportShared(keys, app.Key, "key", i, r)
+	}
+}
+
+// reportShared reports value when an app before app i has it too.
+func reportShared(seen map[string]int, value, name string, i int, r *report) {
+	if value == "" {
+		return
+	}
+	if first, shared := seen[value]; shared {
+		r.fail("%s%s: %q is already the %s of apps.apps[%d]", appPath(i), name, shorten(value), name, first)
+		return
+	}
+	seen[value] = i
+}
+
+func (a *App) check(path string, r *report) {
+	path += "allowed_origins"
+	if a.AllowedOrigins != nil && len(a.AllowedOrigins) == 0 {
+		r.warn(path, "is empty: every browser is refused")
+	}
+	for _, origin := range a.AllowedOrigins {
+		if strings.Contains(origin, "://") {
+			r.warn(path, "\""+shorten(origin)+"\" never matches: only the host of an origin is compared, without scheme and port")
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the validated configuration of one node. It is immutable by
+// convention once Load has returned it.
+type Config struct {
+	Server Server
+	// Apps has at least one app; ids and keys are unique.
+	Apps []App
+	// Development reports that no credentials were configured anywhere and that
+	// the only app has generated ones, good for this run.
+	Development bool
+
+	Debug  bool // from Flags
+	Daemon bool // from Flags
+
+	// ConfigFile and EnvFile are the files that were read; empty when none was.
+	ConfigFile string
+	EnvFile    string
+
+	origins map[string]string
+}
+
+// Origin says where the value of a key comes from, for people: "flag --port",
+// "environment REVERB_SERVER_PORT", ".env REVERB_SERVER_PORT",
+// "reverb.json servers.reverb.port", "generated" or "default". The key is the full path,
+// such as "servers.reverb.port" or "apps.apps[0].secret"; an unknown key has
+// the empty origin.
+func (c *Config) Origin(key string) string { return c.origins[key] }
+
+// Server is the configuration of the node itself (`servers.reverb`).
+type Server struct {
+	Host     string // IP address or host name to listen on, without brackets
+	Port     int    // 0: the kernel chooses
+	Path     string // "" or "/prefix", never with a slash at the end
+	Hostname string // public name, for messages only; may be empty
+
+	MaxRequestBytes        int64
+	MaxConnections         int // 0: from the file-descriptor limit
+	MaxOutboundBytes       int
+	MaxPendingPublications int
+	Workers                int // reactors; 0: one per CPU
+
+	HandshakeTimeout time.Duration
+	DrainTimeout     time.Duration // 0: no waiting
+
+	VerifyTimestamp bool
+	ReusePort       bool
+	TrustedProxies  []netip.Prefix // masked; empty: no proxy is trusted
+
+	TLS     TLS
+	Scaling Scaling
+}
+
+// TLS names the certificate of the node (`servers.reverb.options.tls`).
+type TLS struct {
+	CertFile   string // PEM, certificate chain
+	KeyFile    string // PEM, private key
+	Passphrase string // of KeyFile
+}
+
+// Scaling is how nodes reach each other (`servers.reverb.scaling`).
+type Scaling struct {
+	Enabled bool
+	Channel string
+	Redis   Redis
+}
+
+// Redis is one Redis server (`servers.reverb.scaling.server`).
+type Redis struct {
+	URL      string // when set, it overrides the fields below
+	Host     string
+	Port     int
+	Username string
+	Password string
+	Database int
+	Timeout  time.Duration
+}
+
+// App is one app (`apps.apps[]`): who may connect and its limits.
+// In limits, 0 means that there is none.
+type App struct {
+	ID     string
+	Key    string
+	Secret string
+
+	Enabled bool
+	// EncryptionMasterKey has 32 bytes, or none when the app has no key.
+	EncryptionMasterKey []byte
+
+	// AllowedOrigins are globs for the host of an Origin header. "*" allows every
+	// origin; an empty list allows none.
+	AllowedOrigins []string
+
+	PingInterval    time.Duration
+	ActivityTimeout time.Duration // whole seconds, at least one
+
+	MaxConnections                int
+	MaxSubscriptionsPerConnection int
+
+	MaxMessageBytes            int64
+	MaxEventBytes              int64
+	MaxChannelNameBytes        int
+	MaxEventNameBytes          int
+	MaxEventChannels           int
+	MaxBatchEvents             int
+	MaxPresenceMembers         int
+	MaxPresenceMemberBytes     int
+	ClientEventsPerSecond      int
+	BackendEventsPerSecond     int
+	ReadRequestsPerSecond      int
+	CacheTTL                   time.Duration
+	AcceptClientEventsFrom     ClientEventsFrom
+	ClientEventsPublicChannels bool
+
+	RateLimiting RateLimiting
+}
+
+// ClientEventsFrom says whose client events an app relays.
+type ClientEventsFrom string
+
+// The values of ClientEventsFrom.
+const (
+	// ClientEventsFromMembers relays events of subscribers of the channel.
+	ClientEventsFromMembers ClientEventsFrom = "members"
+	// ClientEventsFromAll relays events of every connection of the app.
+	ClientEventsFromAll ClientEventsFrom = "all"
+	// ClientEventsFromNone relays none.
+	ClientEventsFromNone ClientEventsFrom = "none"
+)
+
+// RateLimiting bounds the messages of one connection: MaxAttempts per Decay.
+type RateLimiting struct {
+	Enabled          bool
+	MaxAttempts      int
+	Decay            time.Duration
+	TerminateOnLimit bool // close the connection instead of dropping the message
+}
+
+// Flags are the flags of the start command. A nil pointer is a flag that was
+// not given.
+type Flags struct {
+	Host, Path, Hostname *string
+	Port, Workers        *int
+	Debug, Daemon        bool
+
+	// ConfigFile is YAML or JSON in the shape of Laravel's config('reverb');
+	// empty means none. Relative names start at the working directory.
+	ConfigFile string
+	// EnvFile must exist when it is set; empty means ".env", if there is one.
+	EnvFile string
+}
+
+// values returns the given flags by name, without dashes.
+func (f Flags) values() map[string]any {
+	given := map[string]any{}
+	for name, text := range map[string]*string{"host": f.Host, "path": f.Path, "hostname": f.Hostname} {
+		if text != nil {
+			given[name] = *text
+		}
+	}
+	for name, number := range map[string]*int{"port": f.Port, "workers": f.Workers} {
+		if number != nil {
+			given[name] = int64(*number)
+		}
+	}
+	return given
+}
+
+// Warning is something in the configuration that has no effect or probably not
+// the wanted one. It never contains a secret.
+type Warning struct {
+	Key  string // configuration key or environment name
+	Text string // what about it
+}
+
+// String returns "key: text".
+func (w Warning) String() string { return w.Key + ": " + w.Text }

@@ -1,0 +1,52 @@
+package config
+
+// unusedServerPaths are keys that Reverb or PHP knows and that mean nothing
+// here. They are accepted without a word, with everything below them.
+var unusedServerPaths = []string{
+	"pulse_ingest_interval", "telescope_ingest_interval",
+	"options.tls.SNI_enabled", "options.tls.allow_self_signed", "options.tls.cafile", "options.tls.capath",
+	"options.tls.capture_peer_cert", "options.tls.capture_peer_cert_chain", "options.tls.ciphers",
+	"options.tls.crypto_method", "options.tls.disable_compression", "options.tls.peer_fingerprint",
+	"options.tls.peer_name", "options.tls.security_level", "options.tls.verify_depth",
+	"options.tls.verify_peer", "options.tls.verify_peer_name",
+}
+
+// unusedAppPaths is the same for an app: `options` is for clients of the API.
+var unusedAppPaths = []string{"options", "capacity"}
+
+// unusedEnvNames is the same for the environment: what Laravel, clients and
+// other commands read.
+var unusedEnvNames = []string{
+	"REVERB_PORT", "REVERB_SCHEME", "REVERB_PULSE_INGEST_INTERVAL", "REVERB_TELESCOPE_INGEST_INTERVAL",
+	"RESOUND_CONTROL",
+}
+
+// laterRootPaths, laterServerPaths and laterAppPaths are keys of features that
+// this version does not have. Setting one to something other than off is a
+// warning.
+var (
+	laterRootPaths   = []string{"monitoring", "metrics_compat"}
+	laterServerPaths = []string{
+		"compression", "proxy_protocol", "unix_socket", "monitoring", "metrics_compat",
+		"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
+	}
+	laterAppPaths = []string{"webhooks", "subscription_count", "watchlist", "authorized_connections_timeout", "auth"}
+)
+
+// laterEnvNames are environment names of such features that follow no key.
+var laterEnvNames = []string{"RESOUND_DASHBOARD_PASSWORD"}
+
+// notAvailable is the text of the warning about such a key.
+const notAvailable = "is not available in this version and is ignored"
+
+// credentials are the keys of an app that make its identity, in the order in
+// which they are asked for.
+var credentials = []string{"app_id", "key", "secret"}
+
+// credentialNames are the environment names of the credentials, in the order
+// in which they are looked for: the first set with a value is used whole.
+var credentialNames = []map[string]string{
+	{"app_id": "REVERB_APP_ID", "key": "REVERB_APP_KEY", "secret": "REVERB_APP_SECRET"},
+	{"app_id": "PUSHER_APP_ID", "key": "PUSHER_APP_KEY", "secret": "PUSHER_APP_SECRET"},
+	{"app_id": "SOKETI_DEFAULT_APP_ID", "key": "SOKETI_DEFAULT_APP_KEY", "secret": "SOKETI_DEFAULT_APP_SECRET"},
+}

@@ -1,0 +1,237 @@
+package config
+
+import (
+	"slices"
+	"time"
+)
+
+// root is the part of the file around the two sections.
+type root struct {
+	server   string
+	provider string
+}
+
+// rootKeys declares the keys above the sections. They choose what Reverb calls
+// drivers; there is one of each.
+var rootKeys = []key[root]{
+	{
+		spec{
+			path: "default", env: "REVERB_SERVER", fallback: "reverb", refine: only("reverb"),
+			meaning: "The server to run. Only `reverb` is known.",
+		},
+		func(r *root) any { return &r.server },
+	},
+	{
+		spec{
+			path: "apps.provider", fallback: "config", refine: only("config"),
+			meaning: "Where apps come from. Only `config`, this configuration, is known.",
+		},
+		func(r *root) any { return &r.provider },
+	},
+}
+
+// serverKeys is all of `servers.reverb`.
+var serverKeys = slices.Concat(nodeKeys, clusterKeys)
+
+// nodeKeys declares `servers.reverb` without `scaling`.
+//
+// Reverb: config/reverb.php, "servers".
+var nodeKeys = []key[Server]{
+	{
+		spec{
+			path: "host", env: "REVERB_SERVER_HOST", flag: "host", fallback: "0.0.0.0", refine: listenHost,
+			meaning: "IP address or host name to listen on. `::` listens on IPv4 and IPv6.",
+		},
+		func(s *Server) any { return &s.Host },
+	},
+	{
+		spec{
+			path: "port", env: "REVERB_SERVER_PORT", flag: "port", fallback: "8080", max: 65535,
+			meaning: "TCP port for WebSocket and HTTP alike. 0 lets the kernel choose.",
+		},
+		func(s *Server) any { return &s.Port },
+	},
+	{
+		spec{
+			path: "path", env: "REVERB_SERVER_PATH", flag: "path", refine: pathPrefix,
+			meaning: "Prefix of every route, such as `/ws`. `ws`, `/ws` and `/ws/` mean the same; empty and `/` mean none.",
+		},
+		func(s *Server) any { return &s.Path },
+	},
+	{
+		spec{
+			path: "hostname", env: "REVERB_HOST", flag: "hostname",
+			meaning: "Public name of the server, for messages only.",
+		},
+		func(s *Server) any { return &s.Hostname },
+	},
+	{
+		// Departs: Reverb counts the request line and the headers too; this is the body alone.
+		spec{
+			path: "max_request_size", env: "REVERB_MAX_REQUEST_SIZE", unit: "bytes", fallback: "10000", min: 1, max: 100 << 20,
+			meaning: "Largest body of an HTTP request; above it the answer is 413.",
+			danger:  "Requests in flight may take this much memory each.",
+		},
+		func(s *Server) any { return &s.MaxRequestBytes },
+	},
+	{
+		spec{
+			path: "workers", flag: "workers", unit: "reactors", fallback: "0", max: 64,
+			meaning: "Event loops. 0 means one per CPU.",
+			danger:  "More than CPUs makes everything slower.",
+		},
+		func(s *Server) any { return &s.Workers },
+	},
+	{
+		spec{
+			path: "max_connections", unit: "connections", null: "from the file-descriptor limit", min: 1, max: 10_000_000,
+			meaning: "Connections of the whole node; the next one is refused.",
+		},
+		func(s *Server) any { return &s.MaxConnections },
+	},
+	{
+		spec{
+			path: "max_outbound_bytes", unit: "bytes", fallback: "65536", min: 4096, max: 1 << 30,
+			meaning: "Bytes that may wait for one connection that does not read; beyond it the connection is closed with 4100.",
+			danger:  "In the worst case every connection costs this much memory.",
+		},
+		func(s *Server) any { return &s.MaxOutboundBytes },
+	},
+	{
+		spec{
+			path: "max_pending_publications", unit: "publications", fallback: "65536", min: 1, max: 1 << 24,
+			meaning: "Publications that may wait for one reactor; beyond it a trigger is answered with 503.",
+			danger:  "Each one keeps its frame in memory.",
+		},
+		func(s *Server) any { return &s.MaxPendingPublications },
+	},
+	{
+		spec{
+			path: "handshake_timeout", fallback: "10s", min: int64(100 * time.Millisecond), max: int64(time.Hour),
+			meaning: "Time for the whole request of a new connection.",
+			danger:  "Long timeouts let idle strangers hold descriptors.",
+		},
+		func(s *Server) any { return &s.HandshakeTimeout },
+	},
+	{
+		spec{
+			path: "drain_timeout", fallback: "10s", max: int64(time.Hour),
+			meaning: "Time over which connections are closed, evenly, when the node stops. 0 closes all at once.",
+			danger:  "A supervisor that kills sooner cuts the drain short; a short drain makes all clients come back together.",
+		},
+		func(s *Server) any { return &s.DrainTimeout },
+	},
+	{
+		// Departs: Reverb never looks at auth_timestamp.
+		spec{
+			path: "verify_timestamp", fallback: "true",
+			meaning: "Refuse signed HTTP requests whose `auth_timestamp` is more than 600 s off.",
+			danger:  "Off, a recorded request can be sent again for ever.",
+		},
+		func(s *Server) any { return &s.VerifyTimestamp },
+	},
+	{
+		spec{
+			path:    "trusted_proxies",
+			meaning: "Proxies whose `X-Forwarded-For` is believed: IP addresses or CIDR ranges.",
+			danger:  "Whoever is in the list can claim any client address.",
+		},
+		func(s *Server) any { return &s.TrustedProxies },
+	},
+	{
+		spec{
+			path: "reuse_port", fallback: "false",
+			meaning: "Let several node processes listen on the same port (`SO_REUSEPORT`).",
+			danger:  "A node that was forgotten goes on taking its share of the connections.",
+		},
+		func(s *Server) any { return &s.ReusePort },
+	},
+	{
+		spec{
+			path:    "options.tls.local_cert",
+			meaning: "Certificate file. TLS is not served yet: setting it is an error; let a proxy such as nginx terminate TLS.",
+		},
+		func(s *Server) any { return &s.TLS.CertFile },
+	},
+	{
+		spec{
+			path:    "options.tls.local_pk",
+			meaning: "Private key file. As `local_cert`.",
+		},
+		func(s *Server) any { return &s.TLS.KeyFile },
+	},
+	{
+		spec{
+			path: "options.tls.passphrase", secret: true,
+			meaning: "Passphrase of the private key. As `local_cert`.",
+		},
+		func(s *Server) any { return &s.TLS.Passphrase },
+	},
+}
+
+// clusterKeys declares `servers.reverb.scaling`.
+var clusterKeys = []key[Server]{
+	{
+		spec{
+			path: "scaling.enabled", env: "REVERB_SCALING_ENABLED", fallback: "false",
+			meaning: "Join other nodes through Redis. Not available in this version: `true` is an error.",
+		},
+		func(s *Server) any { return &s.Scaling.Enabled },
+	},
+	{
+		spec{
+			path: "scaling.channel", env: "REVERB_SCALING_CHANNEL", fallback: "reverb",
+			meaning: "Prefix of what the cluster uses in Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Channel },
+	},
+	{
+		spec{
+			path: "scaling.server.url", env: "REDIS_URL", secret: true,
+			meaning: "URL of Redis; overrides the other `scaling.server` keys.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.URL },
+	},
+	{
+		spec{
+			path: "scaling.server.host", env: "REDIS_HOST", fallback: "127.0.0.1",
+			meaning: "Host of Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.Host },
+	},
+	{
+		spec{
+			path: "scaling.server.port", env: "REDIS_PORT", fallback: "6379", min: 1, max: 65535,
+			meaning: "Port of Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.Port },
+	},
+	{
+		spec{
+			path: "scaling.server.username", env: "REDIS_USERNAME",
+			meaning: "User of Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.Username },
+	},
+	{
+		spec{
+			path: "scaling.server.password", env: "REDIS_PASSWORD", secret: true,
+			meaning: "Password of Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.Password },
+	},
+	{
+		spec{
+			path: "scaling.server.database", env: "REDIS_DB", fallback: "0", max: 1 << 20,
+			meaning: "Database number of Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.Database },
+	},
+	{
+		spec{
+			path: "scaling.server.timeout", env: "REDIS_TIMEOUT", fallback: "60s", min: int64(100 * time.Millisecond), max: int64(time.Hour),
+			meaning: "Time to wait for Redis.",
+		},
+		func(s *Server) any { return &s.Scaling.Redis.Timeout },
+	},
+}

@@ -1,0 +1,86 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// only refines a text that may have just one value.
+func only(value string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if text != value {
+			return "", fmt.Errorf("%q, the only one there is", value)
+		}
+		return text, nil
+	}
+}
+
+// listenHost refines the address to listen on.
+func listenHost(text string) (string, error) {
+	host := strings.TrimSpace(text)
+	if inner, bracketed := strings.CutPrefix(host, "["); bracketed {
+		host = strings.TrimSuffix(inner, "]")
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return host, nil
+	}
+	for _, c := range []byte(host) {
+		if !isAlphanumeric(c) && c != '-' && c != '.' && c != '_' {
+			host = ""
+			break
+		}
+	}
+	if host == "" {
+		return "", errors.New("an IP address or a host name without scheme and port")
+	}
+	return host, nil
+}
+
+// pathPrefix refines the prefix of the routes to "" or "/x".
+func pathPrefix(text string) (string, error) {
+	trimmed := strings.Trim(strings.TrimSpace(text), "/")
+	if trimmed == "" {
+		return "", nil
+	}
+	for _, c := range []byte(trimmed) {
+		if !isAlphanumeric(c) && !strings.ContainsRune("/-._~", rune(c)) {
+			return "", errors.New("a path of letters, digits and - . _ ~ /")
+		}
+	}
+	for part := range strings.SplitSeq(trimmed, "/") {
+		if part == "" || part == "." || part == ".." {
+			return "", errors.New(`a path without "//", "/./" and "/../"`)
+		}
+	}
+	return "/" + trimmed, nil
+}
+
+// maxCredentialBytes bounds the id and the key of an app: both stand in URLs.
+const maxCredentialBytes = 200
+
+// appID refines the id of an app.
+func appID(text string) (string, error) { return urlPart(text, `/?#%\`) }
+
+// appKey refines the key of an app. A colon is what separates it from the
+// signature in an auth string.
+func appKey(text string) (string, error) { return urlPart(text, `/?#%\:`) }
+
+// urlPart accepts visible ASCII without the banned characters.
+func urlPart(text, banned string) (string, error) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxCredentialBytes {
+		return "", fmt.Errorf("at most %d bytes long", maxCredentialBytes)
+	}
+	for _, c := range []byte(text) {
+		if c <= ' ' || c > '~' || strings.IndexByte(banned, c) >= 0 {
+			return "", fmt.Errorf("visible ASCII without %s", strings.Join(strings.Split(banned, ""), " "))
+		}
+	}
+	return text, nil
+}
+
+func isAlphanumeric(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
