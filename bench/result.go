@@ -1,0 +1,92 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"resound/bench/process"
+)
+
+// ErrDeliveries means that events were lost, repeated or came out of order. The
+// rates of such a run mean nothing.
+var ErrDeliveries = errors.New("deliveries were lost, repeated or reordered")
+
+// ErrRefused means that the server answered requests with another status than 200.
+var ErrRefused = errors.New("requests were refused")
+
+// Names of what is measured.
+const (
+	SubjectServer = "server"
+	SubjectFloor  = "floor"
+)
+
+// Result is everything about one run.
+type Result struct {
+	Scenario string          `json:"scenario"`
+	Started  time.Time       `json:"started"`
+	Commit   string          `json:"commit"`
+	Machine  process.Machine `json:"machine"`
+	Settings Settings        `json:"settings"`
+	Rounds   []Round         `json:"rounds,omitempty"`
+	Medians  []Median        `json:"medians,omitempty"`
+	Memory   []Memory        `json:"memory,omitempty"`
+	Ratios   []Ratio         `json:"ratios,omitempty"`
+	Verdicts []string        `json:"verdicts,omitempty"` // what a reader must know before quoting it
+}
+
+// Round is one measurement of one subject.
+type Round struct {
+	Number     int     `json:"number"`
+	Subject    string  `json:"subject"`
+	Mode       string  `json:"mode"`       // what the operations were
+	Operations uint64  `json:"operations"` // deliveries, requests or connections
+	Seconds    float64 `json:"seconds"`
+	PerSecond  float64 `json:"per_second"`
+
+	// Nil, or zero, when the server's processes are not known.
+	CPUMicros   *float64 `json:"cpu_micros,omitempty"`   // of the server per operation
+	ServerCores *float64 `json:"server_cores,omitempty"` // busy on average
+	OtherCores  float64  `json:"other_cores"`            // busy with processes that are no part of the run
+
+	ClientCores float64  `json:"client_cores"` // of all client processes together
+	BusiestCore float64  `json:"busiest_core"` // of the busiest of them
+	Latency     *Latency `json:"latency,omitempty"`
+	Failed      uint64   `json:"failed,omitempty"` // requests with another status than 200
+}
+
+// Latency is a distribution in microseconds.
+type Latency struct {
+	P50 int64 `json:"p50_micros"`
+	P90 int64 `json:"p90_micros"`
+	P99 int64 `json:"p99_micros"`
+	Max int64 `json:"max_micros"`
+}
+
+func latencyOf(h *hdrhistogram.Histogram) *Latency {
+	return &Latency{P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99), Max: h.Max()}
+}
+
+// Memory is what connections cost at rest.
+type Memory struct {
+	Subject            string  `json:"subject"`
+	Connections        int     `json:"connections"`
+	EmptyBytes         int64   `json:"empty_bytes"`  // resident, before the first connection
+	LoadedBytes        int64   `json:"loaded_bytes"` // resident, with all of them, settled
+	BytesPerConnection float64 `json:"bytes_per_connection"`
+	SettleSeconds      float64 `json:"settle_seconds"`
+	Settled            bool    `json:"settled"` // false: it still changed when the wait ended
+
+	// Kernel slabs of the host per connection, both ends of it included.
+	KernelBytesPerConnection float64 `json:"kernel_bytes_per_connection"`
+}
+
+// WriteJSON writes the result, raw figures included.
+func (r Result) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}

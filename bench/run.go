@@ -1,0 +1,195 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"resound/bench/floor"
+	"resound/bench/population"
+	"resound/bench/process"
+	"resound/bench/rest"
+	"resound/bench/wire"
+)
+
+// run is one scenario under way. Owned by the goroutine that runs it.
+type run struct {
+	ctx      context.Context
+	settings Settings
+	children *process.Children
+	channel  string
+	capacity int // connections of one process
+	closers  []func()
+	result   Result
+}
+
+// subject is one of the two things measured.
+type subject struct {
+	name     string
+	target   rest.Target
+	pids     []int             // none when unknown
+	fleet    *population.Fleet // nil in scenarios without subscribers
+	sequence uint32            // of the last event published
+
+	// publish sends events with consecutive numbers from first to all subscribers.
+	publish func(first uint32, events int) error
+}
+
+// runScenario prepares a run, lets measure fill in its result, and sums it up. The
+// result is valid beside an error.
+func runScenario(ctx context.Context, name string, s Settings, connections int, measure func(*run) error) (Result, error) {
+	s, err := s.withDefaults(connections)
+	if err != nil {
+		return Result{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Timeout, fmt.Errorf("run exceeds its timeout of %v", s.Timeout))
+	defer cancel()
+	capacity, err := process.RaiseDescriptors()
+	if err != nil {
+		return Result{}, err
+	}
+	r := &run{
+		ctx:      ctx,
+		settings: s,
+		children: process.NewChildren(),
+		channel:  "bench-" + strings.ToLower(rand.Text()),
+		capacity: capacity,
+		result: Result{
+			Scenario: name, Started: time.Now().UTC(), Commit: process.Commit(ctx),
+			Machine: process.ReadMachine(), Settings: s,
+		},
+	}
+	defer r.close()
+	err = measure(r)
+	if ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	r.result.summarize()
+	r.result.judge()
+	return r.result, err
+}
+
+// close gives a spawned server its grace, then ends every process.
+func (r *run) close() {
+	for _, closer := range slices.Backward(r.closers) {
+		closer()
+	}
+	r.children.Close()
+}
+
+// progress tells the user what happens now.
+func (r *run) progress(format string, args ...any) {
+	fmt.Fprintf(r.settings.Progress, format+"\n", args...)
+}
+
+// subjects returns the server and, if asked, the floor. Both are running.
+func (r *run) subjects() ([]*subject, error) {
+	server, err := r.server()
+	if err != nil || !r.settings.Floor {
+		return []*subject{server}, err
+	}
+	bare, err := r.floor()
+	return []*subject{server, bare}, err
+}
+
+// server returns the server under test, which it spawns if asked.
+func (r *run) server() (*subject, error) {
+	s := &subject{name: SubjectServer, pids: r.settings.PIDs}
+	if r.settings.Spawn != "" {
+		spawned, err := r.spawn()
+		if err != nil {
+			return nil, err
+		}
+		s.target, s.pids = spawned.target, []int{spawned.child.PID}
+	} else {
+		target, err := parseTarget(r.settings.Target, r.settings.App)
+		if err != nil {
+			return nil, err
+		}
+		s.target = target
+	}
+	publisher := rest.NewPublisher(s.target)
+	r.closers = append(r.closers, publisher.Close)
+	s.publish = func(first uint32, events int) error {
+		now := process.Nanos()
+		data := make([][]byte, events)
+		for i := range data {
+			data[i] = wire.AppendStamped(nil, wire.Stamp{Sequence: first + uint32(i), SentNanos: now}, r.settings.PayloadBytes)
+		}
+		return publisher.Trigger(r.channel, data, time.Now().Add(r.settings.deliveryTimeout))
+	}
+	return s, nil
+}
+
+// floor starts the bare WebSocket server.
+func (r *run) floor() (*subject, error) {
+	if r.settings.Connections > r.capacity {
+		return nil, fmt.Errorf("floor holds at most %d connections by the descriptor limit, asked for %d", r.capacity, r.settings.Connections)
+	}
+	remote, err := floor.Start(r.children, r.self(SubcommandFloor,
+		"--threads", strconv.Itoa(r.settings.Threads), "--channel", r.channel, "--payload", strconv.Itoa(r.settings.PayloadBytes)))
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		name:   SubjectFloor,
+		target: rest.Target{Address: remote.Address, Host: remote.Address, App: wire.App{Key: "floor"}},
+		pids:   []int{remote.PID},
+		publish: func(first uint32, events int) error {
+			return remote.Publish(floor.Publication{First: first, Events: events, Nanos: process.Nanos(), Packed: events > 1})
+		},
+	}, nil
+}
+
+// floorHTTP starts the bare HTTP server, which expects the signature of app.
+func (r *run) floorHTTP(app wire.App) (*subject, error) {
+	remote, err := floor.Start(r.children, r.self(SubcommandFloorHTTP, "--threads", strconv.Itoa(r.settings.Threads), "--secret", app.Secret))
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		name:   SubjectFloor,
+		target: rest.Target{Address: remote.Address, Host: remote.Address, App: app},
+		pids:   []int{remote.PID},
+	}, nil
+}
+
+// self returns the command that runs a hidden subcommand of this program.
+func (r *run) self(subcommand string, args ...string) process.Command {
+	command := r.settings.Self
+	command.Args = append(append(append([]string(nil), command.Args...), subcommand), args...)
+	return command
+}
+
+// newFleet gives a subject its own client processes, not connected yet.
+func (r *run) newFleet(s *subject) error {
+	perProcess := r.settings.PerProcess
+	if perProcess == 0 {
+		perProcess = r.capacity
+	}
+	fleet, err := population.NewFleet(r.children, r.self(SubcommandClient), r.settings.Connections, perProcess)
+	s.fleet = fleet
+	return err
+}
+
+// connect opens all connections of a subject, over channels or on the one channel
+// when channels is zero.
+func (r *run) connect(s *subject, channels int) error {
+	err := s.fleet.Connect(r.ctx, population.Options{
+		Address:     s.target.Address,
+		Path:        socketPath(s.target),
+		Connections: r.settings.Connections,
+		InFlight:    r.settings.InFlight,
+		Channel:     r.channel,
+		Channels:    channels,
+	})
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", s.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"resound/bench/process"
+	"resound/bench/wire"
+)
+
+// Settings says what to measure and how. The zero value of each field is the
+// default it names; scenarios ignore what does not concern them.
+type Settings struct {
+	// The server: either Spawn, or Target and App.
+	Target string   `json:"target,omitempty"` // ws://HOST:PORT[/PREFIX]
+	App    wire.App `json:"-"`
+	PIDs   []int    `json:"-"`               // the server's processes. None: its CPU and memory are not measured.
+	Spawn  string   `json:"spawn,omitempty"` // path of a resound binary to start on a free port
+
+	Floor   bool `json:"floor"`
+	Threads int  `json:"threads"` // of the floor, and workers of a spawned server. Zero means one per core.
+
+	Connections  int           `json:"connections"`             // Zero means the scenario's default.
+	Channels     int           `json:"channels,omitempty"`      // idle: distinct ones. Zero means one per 100 connections.
+	PayloadBytes int           `json:"payload_bytes,omitempty"` // of each event's data. Zero means 100.
+	Burst        int           `json:"burst,omitempty"`         // fanout: events per batch, 2 to 10. Zero means single events alone.
+	Events       int           `json:"events,omitempty"`        // fanout: per round, instead of Duration. Zero means by Duration.
+	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round. Zero means 3 s.
+	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
+	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
+	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.
+	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min.
+
+	// Self starts this program again; the name of a subcommand is appended to Args.
+	Self process.Command `json:"-"`
+
+	// deliveryTimeout is how long the subscribers of one event, or of one burst, may
+	// wait for it before it counts as lost. Zero means 15 s.
+	deliveryTimeout time.Duration
+
+	// settleWindow is how long memory must not change to count as settled. Zero
+	// means 4 s.
+	settleWindow time.Duration
+
+	// Progress gets a line per step. Nil means none.
+	Progress io.Writer `json:"-"`
+}
+
+// Names of the hidden subcommands that Settings.Self must understand.
+const (
+	SubcommandClient    = "client"     // population.Serve on standard input and output
+	SubcommandFloor     = "floor"      // floor.Serve; flags --threads, --channel, --payload
+	SubcommandFloorHTTP = "floor-http" // floor.ServeHTTP; flags --secret, --threads
+)
+
+const (
+	defaultPayloadBytes      = 100
+	defaultDuration          = 3 * time.Second
+	defaultRounds            = 5
+	defaultTimeout           = 5 * time.Minute
+	defaultDeliveryTimeout   = 15 * time.Second
+	defaultSettleWindow      = 4 * time.Second
+	connectionsPerChannel    = 100
+	defaultFanoutConnections = 10_000
+	defaultIdleConnections   = 15_000
+	defaultOpenConnections   = 5_000
+	defaultTriggerCallers    = 64
+)
+
+// withDefaults fills in what is zero, with connections as the scenario's default,
+// and reports everything that is out of range at once.
+func (s Settings) withDefaults(connections int) (Settings, error) {
+	setDefault(&s.Threads, runtime.NumCPU())
+	setDefault(&s.Connections, connections)
+	setDefault(&s.PayloadBytes, defaultPayloadBytes)
+	setDefault(&s.Duration, defaultDuration)
+	setDefault(&s.Rounds, defaultRounds)
+	setDefault(&s.Timeout, defaultTimeout)
+	setDefault(&s.deliveryTimeout, defaultDeliveryTimeout)
+	setDefault(&s.settleWindow, defaultSettleWindow)
+	if s.Progress == nil {
+		s.Progress = io.Discard
+	}
+	var errs []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	refuse(s.Spawn == "" && s.Target == "", "neither a target nor a binary to spawn")
+	refuse(s.Spawn != "" && s.Target != "", "a target %s and a binary to spawn %s: give one of them", s.Target, s.Spawn)
+	refuse(s.Target != "" && s.App == wire.App{}, "a target without an app")
+	refuse(s.Threads < 1, "%d threads, want 1 or more", s.Threads)
+	refuse(s.Connections < 1, "%d connections, want 1 or more", s.Connections)
+	refuse(s.Channels < 0, "%d channels, want 0 or more", s.Channels)
+	refuse(s.Burst != 0 && (s.Burst < 2 || s.Burst > wire.MaxBatchEvents), "burst of %d events, want 2 to %d", s.Burst, wire.MaxBatchEvents)
+	refuse(s.Events < 0, "%d events, want 0 or more", s.Events)
+	refuse(s.Duration < 0, "rounds of %v, want more than 0", s.Duration)
+	refuse(s.Rounds < 1, "%d rounds, want 1 or more", s.Rounds)
+	refuse(s.PerProcess < 0, "%d connections per process, want 0 or more", s.PerProcess)
+	refuse(s.InFlight < 0, "%d handshakes under way, want 0 or more", s.InFlight)
+	refuse(s.Timeout < 0, "timeout of %v, want more than 0", s.Timeout)
+	errs = append(errs, wire.CheckPayloadBytes(s.PayloadBytes))
+	return s, errors.Join(errs...)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,155 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"resound/bench/process"
+	"resound/bench/rest"
+	"resound/bench/wire"
+)
+
+const (
+	// spawnTimeout bounds the wait for a spawned server to accept connections.
+	spawnTimeout = 15 * time.Second
+
+	// spawnPoll is the pause between two attempts to connect to it.
+	spawnPoll = 20 * time.Millisecond
+
+	// stopGrace is how long it may drain before it is killed.
+	stopGrace = 3 * time.Second
+
+	// keptOutputBytes of its standard error are shown when it fails.
+	keptOutputBytes = 4096
+)
+
+// spawned is a server this run started.
+type spawned struct {
+	target rest.Target
+	child  *process.Child
+}
+
+// spawn starts a resound binary with a new app on a free port, in an empty folder
+// so that no .env is read, and returns once it accepts connections.
+func (r *run) spawn() (spawned, error) {
+	path, err := filepath.Abs(r.settings.Spawn)
+	if err != nil {
+		return spawned{}, err
+	}
+	folder, err := os.MkdirTemp("", "resound-bench-")
+	if err != nil {
+		return spawned{}, err
+	}
+	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
+	port, err := freePort()
+	if err != nil {
+		return spawned{}, err
+	}
+	app := wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
+	output := &tail{}
+	child, err := r.children.Start(process.Command{
+		Path:   path,
+		Args:   []string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)},
+		Env:    spawnEnvironment(os.Environ(), app),
+		Dir:    folder,
+		Stderr: output,
+	})
+	if err != nil {
+		return spawned{}, err
+	}
+	r.closers = append(r.closers, func() { child.Stop(stopGrace) })
+	go output.drain(child)
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	if err := awaitListening(r.ctx, child, address); err != nil {
+		child.Stop(0)
+		return spawned{}, fmt.Errorf("%s: %w; it wrote %q", r.settings.Spawn, err, output)
+	}
+	return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
+}
+
+// spawnEnvironment returns the caller's environment with app as the only one, so
+// that tuning by variables reaches the server but foreign credentials do not.
+//
+// Reverb: REVERB_APP_ID, REVERB_APP_KEY, REVERB_APP_SECRET.
+func spawnEnvironment(environ []string, app wire.App) []string {
+	var kept []string
+	for _, v := range environ {
+		foreign := false
+		for _, prefix := range []string{"REVERB_", "PUSHER_", "SOKETI_"} {
+			foreign = foreign || strings.HasPrefix(v, prefix)
+		}
+		if !foreign {
+			kept = append(kept, v)
+		}
+	}
+	return append(kept, "REVERB_APP_ID="+app.ID, "REVERB_APP_KEY="+app.Key, "REVERB_APP_SECRET="+app.Secret)
+}
+
+// freePort returns a port that was free a moment ago.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
+}
+
+func awaitListening(ctx context.Context, child *process.Child, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, spawnTimeout)
+	defer cancel()
+	for {
+		if conn, err := net.Dial("tcp4", address); err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-child.Exited():
+			return fmt.Errorf("ended before it listened on %s", address)
+		case <-ctx.Done():
+			return fmt.Errorf("does not listen on %s after %v", address, spawnTimeout)
+		case <-time.After(spawnPoll):
+		}
+	}
+}
+
+// tail keeps the end of what a process writes. Safe for concurrent use.
+type tail struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+// drain reads the process's standard output, which would block it when full.
+func (t *tail) drain(child *process.Child) {
+	for chunk := make([]byte, 4096); ; {
+		n, err := child.Stdout.Read(chunk)
+		_, _ = t.Write(chunk[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.b = append(t.b, b...)
+	if excess := len(t.b) - keptOutputBytes; excess > 0 {
+		t.b = append(t.b[:0], t.b[excess:]...)
+	}
+	return len(b), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(bytes.TrimSpace(t.b))
+}

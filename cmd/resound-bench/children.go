@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"resound/bench"
+	"resound/bench/floor"
+	"resound/bench/population"
+	"resound/bench/process"
+)
+
+// The hidden commands below are what the coordinator starts; they speak JSON lines
+// on standard input and output and end with their input.
+
+func newClient() *cobra.Command {
+	return &cobra.Command{
+		Use: bench.SubcommandClient, Short: "Hold connections for the coordinator", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := process.RaiseDescriptors(); err != nil {
+				return err
+			}
+			return population.Serve(os.Stdin, os.Stdout)
+		},
+	}
+}
+
+func newFloor() *cobra.Command {
+	var o floor.Options
+	cmd := &cobra.Command{
+		Use: bench.SubcommandFloor, Short: "Run the bare WebSocket server", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := process.RaiseDescriptors(); err != nil {
+				return err
+			}
+			return floor.Serve(os.Stdin, os.Stdout, o)
+		},
+	}
+	cmd.Flags().IntVar(&o.Threads, "threads", 1, "threads, each with its own listening socket")
+	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel named in the event frames")
+	cmd.Flags().IntVar(&o.PayloadBytes, "payload", 0, "bytes of each event's data (default 100)")
+	return cmd
+}
+
+func newFloorHTTP() *cobra.Command {
+	var secret string
+	var threads int
+	cmd := &cobra.Command{
+		Use: bench.SubcommandFloorHTTP, Short: "Run the bare HTTP server", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return floor.ServeHTTP(os.Stdin, os.Stdout, secret, threads) },
+	}
+	cmd.Flags().StringVar(&secret, "secret", "", "secret the requests are signed with")
+	cmd.Flags().IntVar(&threads, "threads", 0, "GOMAXPROCS (default one per core)")
+	return cmd
+}

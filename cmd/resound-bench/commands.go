@@ -1,0 +1,74 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"resound/bench"
+)
+
+func newFanout() *cobra.Command {
+	return newScenario("fanout", "Deliveries on one channel with many subscribers",
+		`All connections subscribe to one channel. Each event is triggered over HTTP when
+every subscriber has the one before; with --burst, batches of events as well.
+Lost, repeated or reordered deliveries make the run fail.`,
+		bench.Fanout, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			payloadFlag(cmd, s)
+			cmd.Flags().IntVar(&s.Burst, "burst", 0, "measure batches of this many events too, 2 to 10")
+			cmd.Flags().IntVar(&s.Events, "events", 0, "events per round (default as many as --seconds allow)")
+			roundFlags(cmd, s)
+		})
+}
+
+func newIdle() *cobra.Command {
+	return newScenario("idle", "Memory of connections at rest",
+		`Opens connections with one subscription each, waits until the server's memory no
+longer changes, and divides what it grew by. Needs --pid or --spawn. With
+--channels equal to --connections each has a channel of its own.`,
+		bench.Idle, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "15000")
+			channelsFlag(cmd, s, "one per 100 connections")
+		})
+}
+
+func newTrigger() *cobra.Command {
+	return newScenario("trigger", "Signed HTTP triggers on keep-alive connections",
+		`Keeps one signed POST /events request under way on each connection, for channels
+without a subscriber. The floor is a plain fasthttp server that verifies the
+same signature.`,
+		bench.Trigger, func(cmd *cobra.Command, s *bench.Settings) {
+			cmd.Flags().IntVar(&s.Connections, "connections", 0, "keep-alive connections (default 64)")
+			payloadFlag(cmd, s)
+			roundFlags(cmd, s)
+		})
+}
+
+func newConnect() *cobra.Command {
+	return newScenario("connect", "Rate and cost of connecting and subscribing",
+		`Opens and subscribes all connections, --in-flight at a time, and closes them
+between rounds.`,
+		bench.Connect, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "5000")
+			channelsFlag(cmd, s, "one for all")
+			cmd.Flags().IntVar(&s.Rounds, "rounds", 0, "rounds of the server and of the floor (default 5)")
+		})
+}
+
+func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
+	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
+	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
+	cmd.Flags().IntVar(&s.InFlight, "in-flight", 0, "handshakes under way at a time (default 256)")
+}
+
+func channelsFlag(cmd *cobra.Command, s *bench.Settings, standard string) {
+	cmd.Flags().IntVar(&s.Channels, "channels", 0, "distinct channels (default "+standard+")")
+}
+
+func payloadFlag(cmd *cobra.Command, s *bench.Settings) {
+	cmd.Flags().IntVar(&s.PayloadBytes, "payload", 0, "bytes of each event's data, 30 to 65536 (default 100)")
+}
+
+func roundFlags(cmd *cobra.Command, s *bench.Settings) {
+	cmd.Flags().Var((*secondsValue)(&s.Duration), "seconds", "length of a round (default 3)")
+	cmd.Flags().IntVar(&s.Rounds, "rounds", 0, "rounds of the server and of the floor (default 5)")
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestCommandLine(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string // in the error
+	}{
+		{"an unknown scenario is refused", []string{"bogus"}, "bogus"},
+		{"an unknown flag is refused", []string{"fanout", "--bogus"}, "bogus"},
+		{"an argument is refused", []string{"idle", "bogus"}, "bogus"},
+		{"an app without a secret is refused", []string{"connect", "--target", "ws://127.0.0.1:1", "--app", "1:key"}, "ID:KEY:SECRET"},
+		{"a scenario without a server is refused", []string{"trigger"}, "neither a target nor a binary"},
+		{"a round of no length is refused", []string{"fanout", "--seconds", "0"}, "outside"},
+		{"a round of no number is refused", []string{"fanout", "--seconds", "NaN"}, "outside"},
+		{"a payload too short for its stamp is refused", []string{"fanout", "--spawn", "x", "--payload", "29"}, "29"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			root := newRoot()
+			root.SetArgs(tt.args)
+			root.SetErr(io.Discard)
+			err := root.ExecuteContext(context.Background())
+			if !errors.As(err, new(usageError)) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want a usage error with %q", err, tt.want)
+			}
+		})
+	}
+	t.Run("help names the scenarios and hides what the coordinator starts", func(t *testing.T) {
+		var out bytes.Buffer
+		root := newRoot()
+		root.SetArgs([]string{"--help"})
+		root.SetOut(&out)
+		if err := root.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"fanout", "idle", "trigger", "connect", "--floor"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("got help without %q:\n%s", want, out.String())
+			}
+		}
+		if strings.Contains(out.String(), "coordinator") {
+			t.Errorf("got help with hidden commands:\n%s", out.String())
+		}
+	})
+}
+
+func TestSecondsValue(t *testing.T) {
+	var d time.Duration
+	if err := (*secondsValue)(&d).Set("1.5"); err != nil || d != 1500*time.Millisecond {
+		t.Errorf("got %v %v, want 1.5s", d, err)
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"resound/bench"
+	"resound/bench/process"
+	"resound/bench/wire"
+)
+
+// scenarioFlags are what the user gave for one scenario.
+type scenarioFlags struct {
+	settings bench.Settings
+	app      string
+	jsonFile string
+	quiet    bool
+}
+
+// scenario is one of the functions of package bench.
+type scenario func(context.Context, bench.Settings) (bench.Result, error)
+
+// newScenario returns a command with the flags all scenarios share; own adds its
+// own.
+func newScenario(name, short, long string, measure scenario, own func(*cobra.Command, *bench.Settings)) *cobra.Command {
+	f := &scenarioFlags{}
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Long:  long,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unexpected argument %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, measure) },
+	}
+	flags, s := cmd.Flags(), &f.settings
+	flags.SortFlags = false
+	flags.StringVar(&s.Target, "target", "", "server under test, ws://HOST:PORT[/PREFIX]")
+	flags.StringVar(&f.app, "app", "", "credentials of its app, ID:KEY:SECRET")
+	flags.IntSliceVar(&s.PIDs, "pid", nil, "process ids of the server, for CPU and memory (comma list, summed)")
+	flags.StringVar(&s.Spawn, "spawn", "", "start this resound binary on a free port instead, and stop it at the end")
+	flags.BoolVar(&s.Floor, "floor", false, "measure the bare server too, in the same run")
+	flags.IntVar(&s.Threads, "threads", 0, "threads of the floor and workers of a spawned server (default one per core)")
+	own(cmd, s)
+	flags.DurationVar(&s.Timeout, "timeout", 0, "end the run after this (default 5m)")
+	flags.StringVar(&f.jsonFile, "json", "", "write the result with all raw figures to this file")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress on standard error")
+	return cmd
+}
+
+func (f *scenarioFlags) run(cmd *cobra.Command, measure scenario) error {
+	if f.app != "" {
+		app, err := wire.ParseApp(f.app)
+		if err != nil {
+			return usageError{err}
+		}
+		f.settings.App = app
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own binary: %w", err)
+	}
+	f.settings.Self = process.Command{Path: self, Stderr: os.Stderr}
+	if !f.quiet {
+		f.settings.Progress = os.Stderr
+	}
+	result, err := measure(cmd.Context(), f.settings)
+	if result.Scenario == "" {
+		return usageError{err} // refused before anything was measured
+	}
+	return errors.Join(err, f.report(result))
+}
+
+// report writes what was measured, also when the run failed half-way.
+func (f *scenarioFlags) report(result bench.Result) error {
+	if err := result.WriteTable(os.Stdout); err != nil {
+		return err
+	}
+	if f.jsonFile == "" {
+		return nil
+	}
+	file, err := os.Create(f.jsonFile)
+	if err != nil {
+		return err
+	}
+	return errors.Join(result.WriteJSON(file), file.Close())
+}
