@@ -23,6 +23,7 @@ func TestNothingIsAllocatedOnceWarm(t *testing.T) {
 		{"AppendChannel", func() { s.AppendChannel(dst[:0], "1.1", "private-a", "") }},
 		{"AppendUser", func() { s.AppendUser(dst[:0], "1.1", "{}") }},
 		{"AppendRequest", func() { s.AppendRequest(dst[:0], dst[:0]) }},
+		{"AppendWebhook", func() { s.AppendWebhook(dst[:0], dst[:0]) }},
 		{"SplitAuth", func() { SplitAuth("key:signature") }},
 		{"Query", func() {
 			_ = q.Parse(query)

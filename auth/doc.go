@@ -4,6 +4,7 @@
 //	channel  socket_id:channel[:channel_data]
 //	user     socket_id::user::user_data
 //	request  METHOD \n path \n sorted query, see Query.AppendCanonical
+//	webhook  the raw body
 //
 // # Ownership
 //

@@ -109,6 +109,16 @@ func (s *Secret) VerifyRequest(signature string, canonical []byte) bool {
 	return st.verify(signature)
 }
 
+// AppendWebhook appends the signature of a webhook whose raw body is body.
+//
+// Pusher: webhooks, "Authentication", X-Pusher-Signature.
+func (s *Secret) AppendWebhook(dst, body []byte) []byte {
+	st := s.take()
+	defer s.put(st)
+	st.sum(body)
+	return st.appendSignature(dst)
+}
+
 func (s *Secret) take() *state { return s.states.Get().(*state) }
 
 func (s *Secret) put(st *state) {

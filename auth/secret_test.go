@@ -2,6 +2,9 @@ package auth
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -106,6 +109,18 @@ func TestAppendKeepsWhatStandsBefore(t *testing.T) {
 	s := NewSecret("secret")
 	if got := string(s.AppendUser([]byte("key:"), "1.1", "{}")); len(got) != 4+SignatureBytes || got[:4] != "key:" {
 		t.Errorf("AppendUser = %q, want 64 digits behind %q", got, "key:")
+	}
+}
+
+func TestWebhookSignatureIsOfTheRawBody(t *testing.T) {
+	const secret = "7ad3773142a6692b25b8"
+	for _, body := range []string{`{"time_ms":1327078148132,"events":[]}`, `{"time_ms": 1327078148132, "events": []}`, "", "\x00\xff"} {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(body))
+		want := "before" + hex.EncodeToString(mac.Sum(nil))
+		if got := string(NewSecret(secret).AppendWebhook([]byte("before"), []byte(body))); got != want {
+			t.Errorf("AppendWebhook(%q) = %s, want %s", body, got, want)
+		}
 	}
 }
 

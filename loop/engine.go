@@ -288,13 +288,7 @@ func (cb *callbacks) OnClose(g gnet.Conn, _ error) gnet.Action {
 		return gnet.None
 	}
 	cb.engine.sockets.Add(-1)
-	r := c.reactor
-	defer func() {
-		if p := recover(); p != nil {
-			r.fault(p)
-		}
-	}()
-	r.onClosed(c)
+	c.reactor.onClosed(c)
 	return gnet.None
 }
 

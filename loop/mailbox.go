@@ -69,7 +69,16 @@ func (m *mailbox) ring() {
 	_, _ = unix.Write(m.bell, []byte{1})
 }
 
-// take returns all items and leaves spare, emptied, to collect the next ones.
+// heard says that the bell was answered, by a turn that takes no items because it
+// still has some. Without it the next ring would be taken for one under way.
+func (m *mailbox) heard() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rung = false
+}
+
+// take returns all items and leaves spare, emptied, to collect the next ones. It
+// answers the bell.
 func (m *mailbox) take(spare []any) []any {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -144,9 +144,12 @@ func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
 }
 
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
-// wish. O(1): a sweep finds it.
+// wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
+// the deadline of one that is closing is the reactor's.
 func (r *Reactor) SetDeadline(conn int32, at uint32) {
-	r.deadlines[conn] = at
+	if r.conns.At(conn).stage == open {
+		r.deadlines[conn] = at
+	}
 }
 
 // RemoteAddr is the peer's address.
@@ -196,8 +199,20 @@ func (r *Reactor) leave(c *conn) {
 	r.deadlines[c.handle] = r.now + 1
 	if wasOpen {
 		r.stats.connections.Add(-1)
-		r.handler.OnClosed(c.handle)
+		r.dismiss(c.handle)
 	}
+}
+
+// dismiss tells the handler that a connection is closed. A panic there must keep
+// neither this connection from being closed nor its caller from going on: the
+// caller may be writing to many others.
+func (r *Reactor) dismiss(h int32) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.fault(p)
+		}
+	}()
+	r.handler.OnClosed(h)
 }
 
 // shut tells the peer that nothing follows, once everything is out.
@@ -277,6 +292,8 @@ func (r *Reactor) onBell() {
 			r.mail = nil
 		}
 		r.mail, r.mailAt = r.mailbox.take(r.mail), 0
+	} else {
+		r.mailbox.heard()
 	}
 	for start := r.queued; r.mailAt < len(r.mail); {
 		if r.queued-start >= mailSlice || r.out.used >= maxQueued {

@@ -24,12 +24,12 @@ func (r *Reactor) sweep() {
 }
 
 func (r *Reactor) onDeadline(h int32) {
+	c := r.conns.At(h)
 	defer func() {
 		if p := recover(); p != nil {
-			r.fault(p)
+			r.recovered(c, p)
 		}
 	}()
-	c := r.conns.At(h)
 	r.deadlines[h] = never
 	switch c.stage {
 	case opening:

@@ -31,7 +31,7 @@ func (r *Reactor) onClosed(c *conn) {
 	if wasOpen {
 		r.stats.connections.Add(-1)
 		r.stats.closed(frame.CloseNoStatus)
-		r.handler.OnClosed(c.handle)
+		r.dismiss(c.handle)
 	}
 	c.tcp.SetContext(nil)
 	r.deadlines[c.handle] = never
@@ -44,10 +44,11 @@ func (r *Reactor) onClosed(c *conn) {
 func (r *Reactor) onTraffic(c *conn) (done bool) {
 	r.current = c
 	defer func() {
-		r.current = nil
 		if p := recover(); p != nil {
-			done = r.recovered(c, p)
+			r.recovered(c, p)
+			done = c.doomed
 		}
+		r.current = nil
 	}()
 	if c.stage == opening && !r.handshake(c) {
 		return c.doomed
@@ -65,23 +66,16 @@ func (r *Reactor) onTraffic(c *conn) (done bool) {
 }
 
 // recovered closes the connection whose turn panicked, and no other.
-func (r *Reactor) recovered(c *conn, p any) (done bool) {
+func (r *Reactor) recovered(c *conn, p any) {
 	r.fault(p)
-	defer func() {
-		if p := recover(); p != nil { // the handler's OnClosed has the same fault
-			r.fault(p)
-			done = true
-		}
-	}()
-	if c.gone() {
-		return false
+	switch {
+	case c.gone():
+	case c.stage == open:
+		_, _ = c.tcp.Discard(-1)
+		r.closeWith(c, r.engine.options.FaultCode, r.engine.options.FaultReason)
+	default:
+		r.destroy(c)
 	}
-	if c.stage != open {
-		return true
-	}
-	_, _ = c.tcp.Discard(-1)
-	r.closeWith(c, r.engine.options.FaultCode, r.engine.options.FaultReason)
-	return c.doomed
 }
 
 // handshake reads the opening handshake. ok is true once the connection is open.
@@ -117,8 +111,10 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 	r.stats.opened.Add(1)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &req))
 	r.handler.OnOpen(c.handle, &req)
-	// What followed the handshake in the same segment is the first frame. The
-	// connection may be closed by now, but gnet has not let go of it.
+	if c.gone() {
+		return false
+	}
+	// What followed the handshake in the same segment is the first frame.
 	_, _ = c.tcp.Discard(n)
 	return c.stage == open
 }

@@ -40,8 +40,9 @@ func (s *Slab[T]) Alloc() int32 {
 	return h
 }
 
-// At returns the value of a handle that Alloc gave out. It panics for handles
-// that were never given out.
+// At returns the value of a handle that Alloc gave out. It panics for a handle
+// beyond the blocks there are; a freed one, or one of the last block that was
+// never given out, reads as a zero T.
 func (s *Slab[T]) At(h int32) *T {
 	return &s.blocks[h>>blockBits][h&blockMask]
 }

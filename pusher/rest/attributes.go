@@ -1,0 +1,94 @@
+package rest
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"resound/channels"
+)
+
+// attributes is the set of what a query wants to know of a channel.
+type attributes uint8
+
+const (
+	occupied attributes = 1 << iota
+	userCount
+	subscriptionCount
+	cache
+)
+
+// parseAttributes reads the value of "info". What is unknown is left out.
+func parseAttributes(info string) (want attributes) {
+	for name := range strings.SplitSeq(info, ",") {
+		switch strings.TrimSpace(name) {
+		case "occupied":
+			want |= occupied
+		case "user_count":
+			want |= userCount
+		case "subscription_count":
+			want |= subscriptionCount
+		case "cache":
+			want |= cache
+		}
+	}
+	return want
+}
+
+// appendChannel appends what is wanted of a channel at this moment.
+func (r *request) appendChannel(dst []byte, want attributes, channel string) []byte {
+	if want == 0 {
+		return append(dst, "{}"...)
+	}
+	return appendOccupancy(dst, want, channel, r.app.Directory().Channel(channel, r.server.options.Node.Now()))
+}
+
+// appendOccupancy appends the attributes of a channel as a JSON object.
+//
+// Reverb: what does not apply is left out, where Pusher answers 400: user_count
+// is for presence channels, subscription_count for all others, cache for cache
+// channels that hold an event. A vacant channel has no counts.
+func appendOccupancy(dst []byte, want attributes, channel string, o channels.Occupancy) []byte {
+	kind := channels.KindOf(channel)
+	start := len(dst)
+	if want&occupied != 0 {
+		dst = append(dst, `,"occupied":`...)
+		dst = strconv.AppendBool(dst, o.Occupied())
+	}
+	if want&userCount != 0 && o.Occupied() && kind.Is(channels.Presence) {
+		dst = append(dst, `,"user_count":`...)
+		dst = strconv.AppendInt(dst, int64(o.Users), 10)
+	}
+	if want&subscriptionCount != 0 && o.Occupied() && !kind.Is(channels.Presence) {
+		dst = append(dst, `,"subscription_count":`...)
+		dst = strconv.AppendInt(dst, int64(o.Subscriptions), 10)
+	}
+	if want&cache != 0 && o.Cached != nil {
+		dst = append(dst, `,"cache":`...)
+		dst = appendCached(dst, channel, o)
+	}
+	if len(dst) == start {
+		return append(dst, "{}"...)
+	}
+	dst[start] = '{' // in place of the first comma
+	return append(dst, '}')
+}
+
+// appendCached appends the last event of a cache channel. ttl is in seconds,
+// rounded up.
+//
+// Pusher: {"data":..,"ttl":..}.
+// Reverb: {"event":..,"data":..,"channel":..}.
+func appendCached(dst []byte, channel string, o channels.Occupancy) []byte {
+	dst = append(dst, `{"event":`...)
+	dst = append(dst, o.Cached.Name...)
+	dst = append(dst, `,"data":`...)
+	dst = append(dst, o.Cached.Data...)
+	dst = append(dst, `,"channel":`...)
+	dst = gjson.AppendJSONString(dst, channel)
+	dst = append(dst, `,"ttl":`...)
+	dst = strconv.AppendInt(dst, int64((o.CachedFor+time.Second-1)/time.Second), 10)
+	return append(dst, '}')
+}

@@ -1,0 +1,176 @@
+package rest
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"github.com/valyala/fasthttp"
+
+	"resound/channels"
+	"resound/pusher"
+)
+
+// triggerEvent sends one event to one or many channels.
+//
+// Pusher: POST /apps/{app_id}/events.
+// Reverb: EventsController; "channels" wins over "channel".
+// Departs: Reverb sends an event twice to a channel that is named twice.
+func (r *request) triggerEvent() error {
+	body, err := r.object()
+	if err != nil {
+		return err
+	}
+	var e event
+	e.read(body)
+	if err := e.validateTrigger(); err != nil {
+		return err
+	}
+	if err := e.checkLimits(r.app.Options()); err != nil {
+		return err
+	}
+	if err := r.collectChannels(&e); err != nil {
+		return err
+	}
+	if err := r.spendEvents(len(r.channels)); err != nil {
+		return err
+	}
+	for _, channel := range r.channels {
+		if err := r.trigger(&e, channel); err != nil {
+			return err
+		}
+	}
+	r.appendTriggered(&e)
+	return nil
+}
+
+func (e *event) validateTrigger() error {
+	var m messages
+	e.validate(&m, "")
+	switch one, many := filled(e.channel), filled(e.channels); {
+	case !one && !many:
+		m.add("channels", "is required when channel is not present.")
+		m.add("channel", "is required when channels is not present.")
+		return m.refusal()
+	case e.channels != "" && !isArray(e.channels) && !isObject(e.channels):
+		m.add("channels", "must be an array.")
+	case many:
+		e.validateChannels(&m)
+	}
+	m.allowString("channel", e.channel)
+	return m.refusal()
+}
+
+func (e *event) validateChannels(m *messages) {
+	list := valuesOf(e.channels)
+	for i := 0; ; i++ {
+		_, channel, ok := list.next()
+		if !ok {
+			return
+		}
+		m.allowString(indexed("channels", i, ""), channel)
+	}
+}
+
+// collectChannels leaves the channels of a trigger in r.channels, each once.
+// Values of an object count too: it is what PHP makes of a list with holes.
+//
+// Pusher: an event goes to each unique channel once.
+func (r *request) collectChannels(e *event) error {
+	r.channels = r.channels[:0]
+	o := r.app.Options()
+	if !filled(e.channels) {
+		channel := plain(e.channel)
+		r.channels = append(r.channels, channel)
+		return checkChannelName(channel, o)
+	}
+	list := valuesOf(e.channels)
+	for n := 1; ; n++ {
+		_, token, ok := list.next()
+		if !ok {
+			return nil
+		}
+		if o.MaxEventChannels > 0 && n > o.MaxEventChannels {
+			return badRequest("Bad request. An event goes to %d channels at most.", o.MaxEventChannels)
+		}
+		channel := plain(token)
+		if err := checkChannelName(channel, o); err != nil {
+			return err
+		}
+		r.addChannel(channel)
+	}
+}
+
+// scanBelow is the number of channels up to which a scan finds a double one
+// faster than a map.
+const scanBelow = 16
+
+func (r *request) addChannel(channel string) {
+	if len(r.channels) < scanBelow {
+		for _, have := range r.channels {
+			if have == channel {
+				return
+			}
+		}
+		r.channels = append(r.channels, channel)
+		return
+	}
+	if len(r.unique) == 0 {
+		if r.unique == nil {
+			r.unique = make(map[string]struct{})
+		}
+		for _, have := range r.channels {
+			r.unique[have] = struct{}{}
+		}
+	}
+	if _, double := r.unique[channel]; !double {
+		r.unique[channel] = struct{}{}
+		r.channels = append(r.channels, channel)
+	}
+}
+
+// trigger hands one event for one channel to the node. When it refuses, channels
+// before this one already have the event.
+func (r *request) trigger(e *event, channel string) error {
+	if strings.HasPrefix(channel, channels.ServerToUserPrefix) {
+		return r.triggerUser(e, channel[len(channels.ServerToUserPrefix):])
+	}
+	err := r.server.options.Node.Trigger(r.app, pusher.Event{
+		Channel: channel,
+		Name:    e.name,
+		Data:    e.data,
+		Except:  e.except(),
+	})
+	if errors.Is(err, pusher.ErrOverloaded) {
+		r.server.counters.overloaded.Add(1)
+		return &refusal{
+			status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+			text: "Service unavailable: " + err.Error() + ". Try again in 1 s.",
+		}
+	}
+	return err
+}
+
+// triggerUser sends an event to a signed-in user. No connection of the node can
+// be signed in, so there is nobody to receive it.
+//
+// Pusher: "#server-to-user-{id}" channels, POST .../events.
+func (*request) triggerUser(*event, string) error { return nil }
+
+func (r *request) appendTriggered(e *event) {
+	if !e.wantsAnswer() {
+		r.out = append(r.out, "{}"...)
+		return
+	}
+	want := e.attributes()
+	r.out = append(r.out, `{"channels":{`...)
+	for i, channel := range r.channels {
+		if i > 0 {
+			r.out = append(r.out, ',')
+		}
+		r.out = gjson.AppendJSONString(r.out, channel)
+		r.out = append(r.out, ':')
+		r.out = r.appendChannel(r.out, want, channel)
+	}
+	r.out = append(r.out, "}}"...)
+}

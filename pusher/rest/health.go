@@ -1,0 +1,69 @@
+package rest
+
+import (
+	"github.com/tidwall/gjson"
+	"github.com/valyala/fasthttp"
+)
+
+// up answers as long as the process can answer at all.
+//
+// Reverb: GET /up.
+func (r *request) up() error {
+	r.out = append(r.out, `{"health":"OK"}`...)
+	return nil
+}
+
+// ready answers 503 while the node should get no traffic: a load balancer takes
+// it out, and nothing restarts it.
+func (r *request) ready() error {
+	state := r.server.readiness()
+	if state.Waiting != "" {
+		return &refusal{
+			status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+			json: string(gjson.AppendJSONString([]byte(`{"ready":false,"reason":`), state.Waiting)) + "}",
+		}
+	}
+	r.out = append(r.out, `{"ready":true`...)
+	r.appendMember("degraded", state.Degraded)
+	r.appendMember("version", r.server.options.Version)
+	r.out = append(r.out, '}')
+	return nil
+}
+
+func (r *request) appendMember(key, value string) {
+	if value == "" {
+		return
+	}
+	r.out = append(r.out, `,"`...)
+	r.out = append(r.out, key...)
+	r.out = append(r.out, `":`...)
+	r.out = gjson.AppendJSONString(r.out, value)
+}
+
+func (s *Server) readiness() Readiness {
+	var state Readiness
+	if s.options.Ready != nil {
+		state = s.options.Ready()
+	}
+	switch node := s.options.Node; {
+	case state.Waiting != "":
+	case node.Draining():
+		state.Waiting = "draining"
+	case node.OverCapacity():
+		state.Waiting = "over capacity"
+	}
+	return state
+}
+
+// askForUpgrade answers a plain request for the path of the WebSocket, which
+// upgrades are taken from before they come here.
+//
+// RFC 9110 section 15.5.22: a 426 names the protocol in Upgrade.
+// Departs: Reverb answers 500.
+func (r *request) askForUpgrade() error {
+	header := &r.ctx.Response.Header
+	header.Set(fasthttp.HeaderUpgrade, "websocket")
+	header.Set(fasthttp.HeaderConnection, "Upgrade")
+	return refuse(fasthttp.StatusUpgradeRequired,
+		"Upgrade required. This path speaks WebSocket: connect with a Pusher client, and let a proxy in between pass the Upgrade and Connection headers on.")
+}

@@ -1,0 +1,43 @@
+package rest
+
+import "sync/atomic"
+
+// Stats counts since the start of the server.
+type Stats struct {
+	// Responses by class of status: [2] is 200-299. [0] and [1] stay 0.
+	Responses [6]uint64
+
+	SignatureFailures uint64 // requests answered 401
+	RateLimited       uint64 // requests answered 429
+	Overloaded        uint64 // triggers answered 503 because deliveries wait
+	Panics            uint64 // requests answered 500
+}
+
+// Stats returns the counts of this moment.
+func (s *Server) Stats() Stats {
+	c := &s.counters
+	out := Stats{
+		SignatureFailures: c.signatureFailures.Load(),
+		RateLimited:       c.rateLimited.Load(),
+		Overloaded:        c.overloaded.Load(),
+		Panics:            c.panics.Load(),
+	}
+	for i := range out.Responses {
+		out.Responses[i] = c.responses[i].Load()
+	}
+	return out
+}
+
+type counters struct {
+	responses         [6]atomic.Uint64
+	signatureFailures atomic.Uint64
+	rateLimited       atomic.Uint64
+	overloaded        atomic.Uint64
+	panics            atomic.Uint64
+}
+
+func (c *counters) answered(status int) {
+	if class := status / 100; class < len(c.responses) {
+		c.responses[class].Add(1)
+	}
+}
