@@ -35,6 +35,7 @@ type Emit func(to Interest, seq uint64)
 // locked at once.
 type Directory struct {
 	seed    maphash.Seed
+	edges   Edges
 	stripes [stripes]stripe
 }
 
@@ -66,9 +67,13 @@ type CachedEvent struct {
 	Data  string // data as a JSON token
 }
 
-// NewDirectory returns an empty directory.
-func NewDirectory() *Directory {
-	return &Directory{seed: maphash.MakeSeed()}
+// NewDirectory returns an empty directory that tells edges what happens; nil
+// tells nobody.
+func NewDirectory(edges Edges) *Directory {
+	if edges == nil {
+		edges = NoEdges{}
+	}
+	return &Directory{seed: maphash.MakeSeed(), edges: edges}
 }
 
 func (d *Directory) stripe(name string) *stripe {
@@ -90,11 +95,12 @@ func (d *Directory) Subscribe(name string, reactor int, now time.Time) Subscribe
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.subscribe(name, reactor)
+	c := d.subscribe(s, name, reactor)
+	d.edges.Counted(c.name, int(c.subscriptions), c.interest)
 	return s.subscribed(c, now)
 }
 
-func (s *stripe) subscribe(name string, reactor int) *occupied {
+func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
 	c, ok := s.occupied[name]
 	if !ok {
 		if s.occupied == nil {
@@ -105,6 +111,9 @@ func (s *stripe) subscribe(name string, reactor int) *occupied {
 	}
 	c.subscriptions++
 	c.interest |= 1 << reactor
+	if !ok {
+		d.edges.Occupied(c.name)
+	}
 	return c
 }
 
@@ -127,10 +136,13 @@ func (d *Directory) Unsubscribe(name string, reactor int, last bool) (vacated bo
 	if !ok {
 		return false
 	}
-	return s.unsubscribe(c, reactor, last)
+	if vacated = d.unsubscribe(s, c, reactor, last); !vacated {
+		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+	}
+	return vacated
 }
 
-func (s *stripe) unsubscribe(c *occupied, reactor int, last bool) (vacated bool) {
+func (d *Directory) unsubscribe(s *stripe, c *occupied, reactor int, last bool) (vacated bool) {
 	c.subscriptions--
 	if last {
 		c.interest &^= 1 << reactor
@@ -139,6 +151,7 @@ func (s *stripe) unsubscribe(c *occupied, reactor int, last bool) (vacated bool)
 		return false
 	}
 	delete(s.occupied, c.name)
+	d.edges.Vacated(c.name)
 	return true
 }
 
@@ -156,13 +169,14 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 			return Subscribed{}, members, ErrRosterFull
 		}
 	}
-	c := s.subscribe(name, reactor)
+	c := d.subscribe(s, name, reactor)
 	if c.roster == nil {
 		c.roster = &roster{}
 	}
 	first := c.roster.join(m)
 	if first {
 		emit(c.interest, s.nextSeq())
+		d.edges.MemberAdded(c.name, m)
 	}
 	out := s.subscribed(c, now)
 	out.First = first
@@ -179,14 +193,26 @@ func (d *Directory) Leave(name string, reactor int, last bool, userID string, em
 	if !ok {
 		return false
 	}
-	vacated = s.unsubscribe(c, reactor, last)
-	if c.roster == nil {
-		return vacated
+	if last {
+		c.interest &^= 1 << reactor
 	}
-	if gone := c.roster.leave(userID); gone != nil {
-		emit(c.interest, s.nextSeq(), gone)
+	if c.roster != nil {
+		if gone := c.roster.leave(userID); gone != nil {
+			emit(c.interest, s.nextSeq(), gone)
+			d.edges.MemberRemoved(c.name, gone)
+		}
 	}
-	return vacated
+	return d.unsubscribe(s, c, reactor, last)
+}
+
+// Recount tells the edges the number of subscriptions of a channel again.
+func (d *Directory) Recount(name string) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.occupied[name]; ok && c.roster == nil {
+		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+	}
 }
 
 // nextSeq numbers an edge or cached publication. Numbers rise over the whole

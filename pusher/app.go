@@ -54,6 +54,17 @@ type AppOptions struct {
 	MaxBackendEventsPerSecond int // 429 above; zero means no limit
 	MaxReadRequestsPerSecond  int // 429 above; zero means no limit
 
+	// SubscriptionCount sends subscription_count events; Watchlist sends online
+	// and offline events to who signs in with a watchlist.
+	SubscriptionCount bool
+	Watchlist         bool
+	MaxWatchlist      int // ids of a watchlist, 4302 above; zero means 100
+	MaxUserIDBytes    int // of sign-in and presence; zero means 128
+
+	// AuthorizedConnectionsTimeout closes, with 4009, a connection that neither
+	// signs in nor subscribes to a private channel in time. Zero means never.
+	AuthorizedConnectionsTimeout time.Duration
+
 	// EncryptionMasterKey is 32 bytes or empty; the signed auth endpoint derives
 	// shared secrets of private-encrypted- channels from it.
 	EncryptionMasterKey []byte
@@ -79,6 +90,8 @@ func (o *AppOptions) withDefaults() *AppOptions {
 	orInt(&d.MaxPresenceMemberBytes, 2048)
 	orInt(&d.MaxChannelNameBytes, 200)
 	orInt(&d.MaxEventNameBytes, 200)
+	orInt(&d.MaxWatchlist, 100)
+	orInt(&d.MaxUserIDBytes, 128)
 	orInt(&d.MaxEventChannels, 100)
 	orInt(&d.MaxBatchEvents, 10)
 	return &d
@@ -112,13 +125,17 @@ type App struct {
 	ID, Key string
 	Secret  *auth.Secret
 
+	node        *Node
 	directory   *channels.Directory
+	users       *channels.Users
+	counts      counts
 	options     atomic.Pointer[AppOptions]
 	connections atomic.Int64
 }
 
-func newApp(c AppConfig) *App {
-	a := &App{ID: c.ID, Key: c.Key, Secret: auth.NewSecret(c.Secret), directory: channels.NewDirectory()}
+func (n *Node) newApp(c AppConfig) *App {
+	a := &App{ID: c.ID, Key: c.Key, Secret: auth.NewSecret(c.Secret), node: n, users: channels.NewUsers()}
+	a.directory = channels.NewDirectory(edges{a})
 	a.options.Store(c.Options.withDefaults())
 	return a
 }

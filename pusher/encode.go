@@ -26,11 +26,11 @@ func appendEstablished(dst []byte, id SocketID, activitySeconds int) []byte {
 // Departs: Pusher sends data as an object; we follow Reverb, whose data is a
 // JSON string. pusher-js accepts both.
 func appendError(dst []byte, e *Error) []byte {
-	dst = append(dst, `{"event":"pusher:error","data":"{\"code\":`...)
-	dst = strconv.AppendInt(dst, int64(e.Code), 10)
-	dst = append(dst, `,\"message\":\"`...)
-	dst = append(dst, e.Message...) // from our own table, nothing to escape
-	return append(dst, `\"}"}`...)
+	data := strconv.AppendInt(append(make([]byte, 0, 128), `{"code":`...), int64(e.Code), 10)
+	data = appendString(append(data, `,"message":`...), e.Message)
+	data = append(data, '}')
+	dst = append(dst, `{"event":"pusher:error","data":`...)
+	return append(appendString(dst, view(data)), '}')
 }
 
 // appendSubscriptionError appends pusher:subscription_error, which reaches the
@@ -169,3 +169,48 @@ var (
 )
 
 func text(payload string) []byte { return frame.AppendText(nil, []byte(payload)) }
+
+// appendSignedIn appends pusher:signin_success. userData is the JSON text that
+// was signed.
+//
+// Pusher: data is an object, not a string.
+func appendSignedIn(dst []byte, userData string) []byte {
+	dst = append(dst, `{"event":"pusher:signin_success","data":{"user_data":`...)
+	return append(appendString(dst, userData), `}}`...)
+}
+
+// appendWatchlist appends pusher_internal:watchlist_events with who is online
+// and who is offline; a list that is empty is left out.
+//
+// Pusher: watchlist events.
+func appendWatchlist(dst []byte, online, offline []string) []byte {
+	dst = append(dst, `{"event":"pusher_internal:watchlist_events","data":{"events":[`...)
+	for i, list := range [][]string{online, offline} {
+		if len(list) == 0 {
+			continue
+		}
+		if i == 1 && len(online) > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, `{"name":"`...), [...]string{"online", "offline"}[i]...)
+		dst = append(dst, `","user_ids":[`...)
+		for j, id := range list {
+			if j > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendString(dst, id)
+		}
+		dst = append(dst, `]}`...)
+	}
+	return append(dst, `]}}`...)
+}
+
+// appendCount appends pusher_internal:subscription_count.
+//
+// Pusher: subscription count events.
+func appendCount(dst []byte, channel string, subscriptions int) []byte {
+	dst = append(dst, `{"event":"pusher_internal:subscription_count","data":"{\"subscription_count\":`...)
+	dst = strconv.AppendInt(dst, int64(subscriptions), 10)
+	dst = append(dst, `}","channel":`...)
+	return append(appendString(dst, channel), '}')
+}

@@ -18,12 +18,20 @@ func (e *Error) Error() string { return e.Message }
 
 // The errors of the protocol. Messages are Reverb's where Reverb has the error.
 var (
-	ErrAppUnknown     = &Error{4001, "Application does not exist"}
-	ErrAppDisabled    = &Error{4003, "Application is disabled"}
-	ErrQuota          = &Error{4004, "Application is over connection quota"}
-	ErrUnauthorized   = &Error{4009, "Connection is unauthorized"}
-	ErrOrigin         = &Error{4009, "Origin not allowed"}
-	ErrTerminated     = &Error{4009, "Connection was terminated by the application"}
+	ErrAppUnknown   = &Error{4001, "Application does not exist"}
+	ErrAppDisabled  = &Error{4003, "Application is disabled"}
+	ErrQuota        = &Error{4004, "Application is over connection quota"}
+	ErrUnauthorized = &Error{4009, "Connection is unauthorized"}
+	ErrVersionText  = &Error{4006, "Invalid protocol version"}
+	ErrVersion      = &Error{4007, "Unsupported protocol version, 4 to 7 are supported"}
+	ErrOrigin       = &Error{4009, "Origin not allowed"}
+	ErrTerminated   = &Error{4009, "Connection was terminated by the application"}
+	ErrSignedIn     = &Error{4009, "Connection is signed in as another user"}
+	ErrUser         = &Error{4009, "user_data needs an id that is a string and not empty"}
+	ErrUserID       = &Error{4009, "User id is too long"}
+
+	ErrNotAuthorizedInTime = &Error{4009, "Connection was not authorized within the timeout"}
+
 	ErrNotMember      = &Error{4009, "The client is not a member of the specified channel."}
 	ErrOverCapacity   = &Error{4100, "Server is over capacity"}
 	ErrSlow           = &Error{4100, "Connection reads too slowly"}

@@ -33,11 +33,14 @@ func NewFake(t *testing.T, id, key, secret string, o AppOptions) *Fake {
 	return f
 }
 
+// Open connects; key may carry a query.
 func (f *Fake) Open(key, origin string) *fakeConn { return f.reactor.openConn("/app/"+key, origin) }
 
 func (f *Fake) Advance(d time.Duration) {
 	f.clock = f.clock.Add(d)
 	f.reactor.advance(d)
+	f.node.Recount()
+	f.reactor.pump()
 }
 
 func (f *Fake) Trigger(channel, event, data, except string) {

@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,7 +90,8 @@ func (r *fakeReactor) pump() {
 func (r *fakeReactor) openConn(path, origin string) *fakeConn {
 	c := &fakeConn{reactor: r, handle: int32(len(r.conns)), deadline: never, open: true}
 	r.conns = append(r.conns, c)
-	r.shard.OnOpen(c.handle, &frame.Request{Path: []byte(path), Origin: []byte(origin)})
+	path, query, _ := strings.Cut(path, "?")
+	r.shard.OnOpen(c.handle, &frame.Request{Path: []byte(path), Query: []byte(query), Origin: []byte(origin)})
 	return c
 }
 

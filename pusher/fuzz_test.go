@@ -193,7 +193,7 @@ func playSession(t *testing.T, ops []byte) {
 	if left := fake.app.Directory().Channels(""); len(left) != 0 {
 		t.Fatalf("occupied after everybody left: %v", left)
 	}
-	if as := fake.reactor.shard.apps[fake.app]; as != nil && len(as.users) != 0 {
-		t.Fatalf("users after everybody left: %v", as.users)
+	if as := fake.reactor.shard.apps[fake.app]; as != nil && len(as.members) != 0 {
+		t.Fatalf("users after everybody left: %v", as.members)
 	}
 }

@@ -84,6 +84,8 @@ func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
 		s.onSubscribe(conn, ss, &m)
 	case m.event == "pusher:unsubscribe":
 		s.onUnsubscribe(conn, ss, &m)
+	case m.event == "pusher:signin":
+		s.onSignin(conn, ss, &m)
 	case strings.HasPrefix(m.event, "client-"):
 		s.onClientEvent(conn, ss, &m)
 	case strings.HasPrefix(m.event, "pusher:") || m.channel.Type != gjson.String || !m.data.IsObject() && !m.data.IsArray() && m.data.Type != gjson.Null:
@@ -137,7 +139,9 @@ func (s *Shard) onClientEvent(conn int32, ss *session, m *message) {
 	}
 	if s.node.publish(ss.app.app, event, appendClientEvent) != nil {
 		s.sendError(conn, ErrOverload)
+		return
 	}
+	s.clientEventHook(ss, &event, m.event)
 }
 
 // checkClientEvent says why an event must not be relayed, or nil.

@@ -3,6 +3,7 @@ package pusher
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,10 @@ type Options struct {
 	// NewNonce makes the random half of socket ids. Nil means a secure random
 	// one; tests give fixed ones.
 	NewNonce func() uint64
+
+	// Webhooks is told what the application may want to hear of. Nil tells
+	// nobody.
+	Webhooks Webhooks
 
 	// Trace is told of every connection, message and publication: what
 	// happened, to which connection or channel, and the payload, which is a
@@ -75,7 +80,7 @@ func NewNode(o Options) (*Node, error) {
 		if t.byID[c.ID] != nil || t.byKey[c.Key] != nil {
 			return nil, fmt.Errorf("app %q: id and key must be unique", c.ID)
 		}
-		a := newApp(c)
+		a := n.newApp(c)
 		t.byID[c.ID], t.byKey[c.Key] = a, a
 	}
 	n.apps.Store(t)
@@ -143,6 +148,9 @@ type Event struct {
 // arrive in that order on each connection. The only error is ErrOverloaded.
 func (n *Node) Trigger(a *App, e Event) error {
 	n.trace("Broadcasting To", e.Channel, e.Data)
+	if user, ok := strings.CutPrefix(e.Channel, channels.ServerToUserPrefix); ok {
+		return n.triggerUser(a, user, e)
+	}
 	if !channels.KindOf(e.Channel).Is(channels.Cache) {
 		return n.publish(a, e, appendServerEvent)
 	}
@@ -156,6 +164,22 @@ func (n *Node) Trigger(a *App, e Event) error {
 		p.seq = seq
 		n.post(to, p)
 	})
+	return nil
+}
+
+// triggerUser sends an event to the connections signed in as a user.
+//
+// Pusher: server-to-user messages.
+func (n *Node) triggerUser(a *App, user string, e Event) error {
+	to := a.users.Interest(user)
+	if n.overloaded(to) {
+		return ErrOverloaded
+	}
+	if to != 0 {
+		p := newPublication(a, e, appendServerEvent)
+		p.audience, p.name = toUser, cloned(user)
+		n.post(to, p)
+	}
 	return nil
 }
 
@@ -198,8 +222,8 @@ func (n *Node) post(to channels.Interest, item any) {
 	}
 }
 
-// TerminateUser closes every connection of the app on which userID is a
-// presence member, with code 4009 so that clients stay away. It returns once
+// TerminateUser closes every connection of the app that is signed in as userID
+// or on which userID is a presence member, with code 4009 so that clients stay away. It returns once
 // the request waits in every reactor's mailbox.
 //
 // Pusher: POST /apps/{id}/users/{user_id}/terminate_connections.

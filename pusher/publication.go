@@ -5,29 +5,39 @@ import "resound/frame"
 // maxMergedBytes bounds the frames put together for one write.
 const maxMergedBytes = 16 << 10
 
-// Publication is an event on its way to the subscribers of one channel: the
-// frame, encoded once, shared by all reactors and connections. Immutable once
-// posted.
+// Publication is an event on its way to its audience: the frame, encoded once,
+// shared by all reactors and connections. Immutable once posted.
 type Publication struct {
-	app     *App
-	channel string
-	frame   []byte
-	seq     uint64   // number in the Directory's order; 0 when it has none
-	except  SocketID // must not receive it; zero for nobody
+	app      *App
+	audience audience
+	name     string // of the channel or user
+	frame    []byte
+	seq      uint64   // number in the Directory's or Users' order; 0 when it has none
+	except   SocketID // must not receive it; zero for nobody
 }
 
+// audience says which of a shard's registries a publication is for.
+type audience uint8
+
+const (
+	toSubscribers audience = iota // of the channel
+	toUser                        // connections signed in as the user
+	toWatchers                    // of the user
+)
+
+// newPublication encodes an event for the subscribers of its channel.
 func newPublication(a *App, e Event, encode encodeEvent) *Publication {
 	const overhead = len(`{"event":,"data":,"channel":"","user_id":}`)
 	size := frame.HeaderRoom + overhead + len(e.Name) + len(e.Data) + len(e.Channel) + len(e.UserID)
 	buf := encode(make([]byte, frame.HeaderRoom, size), &e)
-	return &Publication{app: a, channel: cloned(e.Channel), frame: frame.Seal(buf), except: e.Except}
+	return &Publication{app: a, name: cloned(e.Channel), frame: frame.Seal(buf), except: e.Except}
 }
 
 // merges reports whether q may leave in one piece with p: the same subscribers
 // get both.
 func (p *Publication) merges(q *Publication) bool {
-	return p.app == q.app && p.seq == 0 && q.seq == 0 &&
-		p.except.IsZero() && q.except.IsZero() && p.channel == q.channel
+	return p.app == q.app && p.audience == q.audience && p.seq == 0 && q.seq == 0 &&
+		p.except.IsZero() && q.except.IsZero() && p.name == q.name
 }
 
 // merged returns the frames of a run of publications as one piece, sharing the

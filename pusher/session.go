@@ -14,6 +14,7 @@ type session struct {
 	app           *appShard // nil when the connection is not open
 	nonce         uint64    // random half of the socket id
 	subscriptions channels.Subscriptions
+	user          *user // who is signed in; nil for most
 	extra         *extra
 	pinged        bool // a ping is unanswered
 	control       bool // the client has sent a control frame: probe it with pings of its own kind
@@ -24,6 +25,10 @@ type extra struct {
 	members  map[string]*channels.Member // presence channels joined, and as whom
 	messages window                      // AppOptions.RateLimit
 	events   window                      // AppOptions.MaxClientEventsPerSecond
+
+	// authorizeBy is the second by which the connection must have signed in or
+	// subscribed to a private channel; 0 when it need not, or has.
+	authorizeBy uint32
 }
 
 func (ss *session) more() *extra {
@@ -86,7 +91,10 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 	ss.nonce = s.node.options.NewNonce()
 	o := app.Options()
 	s.reactor.SetReadLimit(conn, uint32(o.MaxMessageBytes))
-	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(o.PingInterval))
+	if o.AuthorizedConnectionsTimeout > 0 {
+		ss.more().authorizeBy = s.reactor.Now() + seconds(o.AuthorizedConnectionsTimeout)
+	}
+	s.touch(conn, ss)
 	s.traceConn(conn, "Connection Established", view(req.Origin))
 	s.send(conn, func(dst []byte) []byte {
 		return appendEstablished(dst, s.socketID(conn), int(seconds(o.ActivityTimeout)))
@@ -97,9 +105,12 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 func (s *Shard) admit(req *frame.Request) (*App, *Error) {
 	n := s.node
 	app := n.AppByKey(appKey(view(req.Path)))
+	version := checkVersion(view(req.Query))
 	switch {
 	case app == nil:
 		return nil, ErrAppUnknown
+	case version != nil:
+		return nil, version
 	case app.Options().Disabled:
 		return nil, ErrAppDisabled
 	case n.Draining():
@@ -133,6 +144,7 @@ func (s *Shard) OnClosed(conn int32) {
 		}
 		s.unsubscribed(conn, ss, name, last)
 	}
+	s.signOut(conn, ss)
 	ss.app.app.release()
 	s.node.connections.Add(-1)
 	*ss = session{}
@@ -155,7 +167,19 @@ func (s *Shard) OnControl(conn int32) {
 // touch notes that the client is alive.
 func (s *Shard) touch(conn int32, ss *session) {
 	ss.pinged = false
-	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(ss.app.app.Options().PingInterval))
+	at := s.reactor.Now() + seconds(ss.app.app.Options().PingInterval)
+	if ss.extra != nil && ss.extra.authorizeBy != 0 {
+		at = min(at, ss.extra.authorizeBy)
+	}
+	s.reactor.SetDeadline(conn, at)
+}
+
+// authorize notes that the connection proved who it belongs to.
+func (s *Shard) authorize(conn int32, ss *session) {
+	if ss.extra != nil && ss.extra.authorizeBy != 0 {
+		ss.extra.authorizeBy = 0
+		s.touch(conn, ss)
+	}
 }
 
 // OnDeadline pings a silent client, and gives up on one that was pinged.
@@ -165,6 +189,10 @@ func (s *Shard) touch(conn int32, ss *session) {
 func (s *Shard) OnDeadline(conn int32) {
 	ss := s.session(conn)
 	if ss.app == nil {
+		return
+	}
+	if ss.extra != nil && ss.extra.authorizeBy != 0 && s.reactor.Now() >= ss.extra.authorizeBy {
+		s.fail(conn, ErrNotAuthorizedInTime)
 		return
 	}
 	if ss.pinged {

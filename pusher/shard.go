@@ -55,8 +55,21 @@ type walk struct {
 // appShard is one app's part of a shard.
 type appShard struct {
 	app      *App
-	registry *channels.Registry
-	users    map[string]map[int32]int32 // user id -> connection -> presence channels joined with it
+	registry *channels.Registry         // channels
+	signedIn *channels.Registry         // by user id: connections signed in as the user
+	watchers *channels.Registry         // by user id: connections that watch for the user
+	members  map[string]map[int32]int32 // user id -> connection -> presence channels joined with it
+}
+
+// audience returns the registry a publication is for.
+func (a *appShard) audience(to audience) *channels.Registry {
+	switch to {
+	case toUser:
+		return a.signedIn
+	case toWatchers:
+		return a.watchers
+	}
+	return a.registry
 }
 
 // Sessions lie in blocks, so that a million of them are few objects for the
@@ -85,9 +98,12 @@ func (s *Shard) grow(conn int32) {
 func (s *Shard) appShard(a *App) *appShard {
 	as, ok := s.apps[a]
 	if !ok {
-		as = &appShard{app: a, registry: channels.NewRegistry(func(conn int32) *channels.Subscriptions {
-			return &s.session(conn).subscriptions
-		})}
+		as = &appShard{
+			app:      a,
+			registry: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).subscriptions }),
+			signedIn: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user.self }),
+			watchers: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user.watched }),
+		}
 		s.apps[a] = as
 	}
 	return as
@@ -121,8 +137,9 @@ func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
 		if !ok {
 			return run
 		}
-		as.registry.Walk(p.channel)
-		s.walk = walk{of: p, registry: as.registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
+		registry := as.audience(p.audience)
+		registry.Walk(p.name)
+		s.walk = walk{of: p, registry: registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
 	}
 	subscribers := s.walk.registry.Step(walkStep)
 	// From the end to the start: a send may close the connection it is for.
@@ -150,14 +167,25 @@ func (s *Shard) connOf(id SocketID) int32 {
 	return conn
 }
 
-// terminate closes the connections on which a user is a presence member.
+// terminate closes the connections that are signed in as a user, or on which
+// the user is a presence member.
 func (s *Shard) terminate(t *terminateUser) {
 	as, ok := s.apps[t.app]
 	if !ok {
 		return
 	}
-	for conn := range as.users[t.userID] {
+	for conn := range as.members[t.userID] {
 		s.fail(conn, ErrTerminated)
+	}
+	as.signedIn.Walk(t.userID)
+	for {
+		left := as.signedIn.Step(walkStep)
+		for i := left.Len() - 1; i >= 0; i-- {
+			s.fail(left.Conn(i), ErrTerminated)
+		}
+		if left.Len() < walkStep {
+			return
+		}
 	}
 }
 

@@ -59,10 +59,17 @@ func (s *Shard) onSubscribe(conn int32, ss *session, m *message) {
 		s.sendError(conn, ErrMessageFormat)
 		return
 	}
+	if user, ok := strings.CutPrefix(sub.channel, channels.ServerToUserPrefix); ok {
+		s.subscribeUser(conn, ss, sub.channel, user)
+		return
+	}
 	kind := channels.KindOf(sub.channel)
 	if e := s.checkSubscription(conn, ss, &sub, kind); e != nil {
 		s.refuse(conn, sub.channel, e)
 		return
+	}
+	if kind.Is(channels.Private) {
+		s.authorize(conn, ss)
 	}
 	if kind.Is(channels.Presence) {
 		s.join(conn, ss, &sub)
@@ -85,9 +92,6 @@ func (s *Shard) checkSubscription(conn int32, ss *session, sub *subscription, ki
 	switch {
 	case len(sub.channel) > o.MaxChannelNameBytes:
 		return ErrChannelName
-	case strings.HasPrefix(sub.channel, channels.ServerToUserPrefix):
-		// Belongs to a signed-in user; nobody is signed in.
-		return ErrUnauthorized
 	case kind.Is(channels.Private) && !s.authorized(conn, app, sub, kind):
 		return ErrUnauthorized
 	case o.MaxSubscriptionsPerConnection > 0 && ss.subscriptions.Len() >= o.MaxSubscriptionsPerConnection &&
@@ -151,6 +155,7 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 func (s *Shard) sendCached(conn int32, channel string, kept *channels.CachedEvent) {
 	if kept == nil {
 		s.send(conn, func(dst []byte) []byte { return appendCacheMiss(dst, channel) })
+		s.node.hook(s.session(conn).app.app, Hook{Name: HookCacheMiss, Channel: channel})
 		return
 	}
 	s.reactor.Send(conn, kept.Frame)
@@ -167,9 +172,13 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 		s.refuse(conn, sub.channel, ErrMemberTooLarge)
 		return
 	}
-	member, ok := parseMember(sub.channelData)
-	if !ok {
+	member, ok := s.member(ss, sub)
+	switch {
+	case !ok:
 		s.refuse(conn, sub.channel, ErrMember)
+		return
+	case len(member.ID) > o.MaxUserIDBytes:
+		s.refuse(conn, sub.channel, ErrUserID)
 		return
 	}
 	directory := ss.app.app.directory
@@ -225,6 +234,17 @@ func (s *Shard) memberFrame(a *App, channel string, m *channels.Member, encode f
 	return newPublication(a, Event{Channel: channel}, func(dst []byte, _ *Event) []byte {
 		return encode(dst, channel, m)
 	})
+}
+
+// member is who joins: channel_data says it, or else the sign-in.
+//
+// Pusher: a signed-in user may subscribe to a presence channel without
+// channel_data.
+func (s *Shard) member(ss *session, sub *subscription) (m *channels.Member, ok bool) {
+	if sub.channelData == "" && ss.user != nil {
+		return &channels.Member{ID: ss.user.id, IDJSON: string(appendString(nil, ss.user.id)), Info: ss.user.info}, true
+	}
+	return parseMember(sub.channelData)
 }
 
 // parseMember reads channel_data: an object with a user_id that is a string or a
@@ -300,23 +320,23 @@ func (s *Shard) unsubscribed(conn int32, ss *session, channel string, last bool)
 
 // identify and forget keep the index of users, by which they are terminated.
 func (a *appShard) identify(user string, conn int32) {
-	conns := a.users[user]
+	conns := a.members[user]
 	if conns == nil {
-		if a.users == nil {
-			a.users = make(map[string]map[int32]int32)
+		if a.members == nil {
+			a.members = make(map[string]map[int32]int32)
 		}
 		conns = make(map[int32]int32, 1)
-		a.users[user] = conns
+		a.members[user] = conns
 	}
 	conns[conn]++
 }
 
 func (a *appShard) forget(user string, conn int32) {
-	conns := a.users[user]
+	conns := a.members[user]
 	if conns[conn]--; conns[conn] <= 0 {
 		delete(conns, conn)
 	}
 	if len(conns) == 0 {
-		delete(a.users, user)
+		delete(a.members, user)
 	}
 }

@@ -7,6 +7,7 @@
 //	app    max_connections=1 client_events=none   options of the app, first line
 //	open   a                                      connect; a names the connection
 //	open   b  key=nobody origin=http://evil.test  with another key or Origin
+//	open   c  query=protocol=3                    with a query
 //	a <    {"event":...}                          the next frame a gets
 //	a >    {"event":...}                          a sends a text message
 //	a      nothing                                a ping's answer is all that comes
@@ -18,15 +19,14 @@
 //
 // In what is sent, $auth(a,private-x) is the signature for connection a on the
 // channel, and $auth(a,presence-x,DATA) with channel_data DATA, whose quotes are
-// those of the surrounding JSON. $a is the socket id of a, everywhere.
+// those of the surrounding JSON; $user(a,DATA) is that of a sign-in with user_data
+// DATA. $a is the socket id of a, everywhere.
 package transcript
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -47,7 +47,8 @@ const (
 
 // Server is what a transcript runs against.
 type Server interface {
-	// Open connects with the WebSocket path's app key and an Origin.
+	// Open connects with the WebSocket path's app key, which may carry a query,
+	// and an Origin.
 	Open(key, origin string) Client
 	Advance(d time.Duration)
 	Trigger(channel, event, data, except string)
@@ -129,6 +130,9 @@ func (p *play) step(word, rest string) string {
 		if k, ok := args["key"]; ok {
 			key = k
 		}
+		if q, ok := args["query"]; ok {
+			key += "?" + q
+		}
 		p.clients[name] = p.server.Open(key, args["origin"])
 	case "drop":
 		p.client(rest).Drop()
@@ -204,25 +208,37 @@ func (p *play) fold(s string) string {
 	return s
 }
 
-var authCall = regexp.MustCompile(`\$auth\((\w+),([^,()]*)(?:,((?:[^()]|\([^()]*\))*))?\)`)
+var (
+	authCall = regexp.MustCompile(`\$auth\((\w+),([^,()]*)(?:,((?:[^()]|\([^()]*\))*))?\)`)
+	userCall = regexp.MustCompile(`\$user\((\w+),((?:[^()]|\([^()]*\))*)\)`)
+)
 
 func (p *play) expand(s string) string {
 	s = authCall.ReplaceAllStringFunc(s, func(call string) string {
 		m := authCall.FindStringSubmatch(call)
 		text := p.ids[m[1]] + ":" + m[2]
 		if m[3] != "" {
-			data, err := strconv.Unquote(`"` + m[3] + `"`)
-			if err != nil {
-				p.fatalf("channel data %q: %v", m[3], err)
-			}
-			text += ":" + data
+			text += ":" + p.unquote(m[3])
 		}
 		return Sign(text)
+	})
+	s = userCall.ReplaceAllStringFunc(s, func(call string) string {
+		m := userCall.FindStringSubmatch(call)
+		return Sign(p.ids[m[1]] + "::user::" + p.unquote(m[2]))
 	})
 	for name, id := range p.ids {
 		s = strings.ReplaceAll(s, "$"+name, id)
 	}
 	return s
+}
+
+// unquote undoes the escapes of the surrounding JSON.
+func (p *play) unquote(s string) string {
+	out, err := strconv.Unquote(`"` + s + `"`)
+	if err != nil {
+		p.fatalf("%q: %v", s, err)
+	}
+	return out
 }
 
 // Sign is key:signature as an application's back end makes it.
@@ -272,6 +288,14 @@ func options(t *testing.T, s string) (o pusher.AppOptions) {
 			o.MaxClientEventsPerSecond = n
 		case "max_presence_members":
 			o.MaxPresenceMembers = n
+		case "watchlist":
+			o.Watchlist = true
+		case "max_watchlist":
+			o.MaxWatchlist = n
+		case "subscription_count":
+			o.SubscriptionCount = true
+		case "authorized_timeout":
+			o.AuthorizedConnectionsTimeout = d
 		case "max_subscriptions":
 			o.MaxSubscriptionsPerConnection = n
 		case "rate":
@@ -283,12 +307,4 @@ func options(t *testing.T, s string) (o pusher.AppOptions) {
 		}
 	}
 	return o
-}
-
-// ValidJSON fails the test for a payload that is not JSON.
-func ValidJSON(t *testing.T, payload string) {
-	t.Helper()
-	if !json.Valid(bytes.TrimSpace([]byte(payload))) {
-		t.Errorf("not JSON: %s", payload)
-	}
 }

@@ -21,6 +21,10 @@ const (
 	// looked for. Subscribers never see them, whether they are swept or not.
 	expireInterval = 30 * time.Second
 
+	// recountInterval is how often subscription counts that were held back are
+	// looked at.
+	recountInterval = time.Second
+
 	// httpDrainTimeout is how long HTTP requests under way may take to end.
 	httpDrainTimeout = 5 * time.Second
 )
@@ -159,6 +163,8 @@ func (n *Node) drain() {
 func (n *Node) keepHouse(ctx context.Context) {
 	expire := time.NewTicker(expireInterval)
 	defer expire.Stop()
+	recount := time.NewTicker(recountInterval)
+	defer recount.Stop()
 	memory := time.NewTicker(settleInterval)
 	defer memory.Stop()
 	var m memorySettler
@@ -171,6 +177,8 @@ func (n *Node) keepHouse(ctx context.Context) {
 			for a := range n.protocol.Apps {
 				a.Directory().Expire(now)
 			}
+		case <-recount.C:
+			n.protocol.Recount()
 		case <-memory.C:
 			m.look(n.engine.Stats())
 		}

@@ -104,7 +104,10 @@ func (s *tcpServer) Open(key, origin string) transcript.Client {
 	if origin != "" {
 		h.Set("Origin", origin)
 	}
-	c, _, err := websocket.Dial(ctx, "ws://"+s.engine.Addr().String()+"/app/"+key+"?protocol=7&client=js&version=8.4.0", &websocket.DialOptions{HTTPHeader: h})
+	if !strings.Contains(key, "?") {
+		key += "?protocol=7&client=js&version=8.4.0&flash=false"
+	}
+	c, _, err := websocket.Dial(ctx, "ws://"+s.engine.Addr().String()+"/app/"+key, &websocket.DialOptions{HTTPHeader: h})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -115,6 +118,7 @@ func (s *tcpServer) Open(key, origin string) transcript.Client {
 func (s *tcpServer) Advance(d time.Duration) {
 	s.clock.Add(int64(d))
 	s.engine.Tick()
+	s.node.Recount()
 	s.settle()
 }
 

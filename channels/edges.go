@@ -1,0 +1,25 @@
+package channels
+
+// Edges is told what becomes of the channels of a Directory. Every method runs
+// with the channel's stripe locked, so that calls for one channel come in the
+// order in which things happened: an implementation may queue and post, and
+// must not call the Directory.
+type Edges interface {
+	Occupied(channel string)
+	Vacated(channel string)
+	MemberAdded(channel string, m *Member)
+	MemberRemoved(channel string, m *Member)
+
+	// Counted is told the number of subscriptions of a channel without a
+	// roster after each change, and which reactors hold them.
+	Counted(channel string, subscriptions int, to Interest)
+}
+
+// NoEdges ignores everything.
+type NoEdges struct{}
+
+func (NoEdges) Occupied(string)               {}
+func (NoEdges) Vacated(string)                {}
+func (NoEdges) MemberAdded(string, *Member)   {}
+func (NoEdges) MemberRemoved(string, *Member) {}
+func (NoEdges) Counted(string, int, Interest) {}

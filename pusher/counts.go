@@ -1,0 +1,84 @@
+package pusher
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// pacedAbove is the number of subscriptions above which a channel's count
+	// is told at most once in countInterval.
+	//
+	// Pusher: subscription count events.
+	pacedAbove    = 100
+	countInterval = 5 * time.Second
+)
+
+// counts paces the subscription_count events of one app. Only channels that are
+// large, or were, have an entry. Safe for concurrent use; its lock is taken with
+// a Directory stripe locked and nothing is called under it.
+type counts struct {
+	mu    sync.Mutex
+	paces map[string]*pace
+}
+
+type pace struct {
+	next    time.Time // not before
+	waiting bool      // the count changed since it was told
+}
+
+// due reports whether a channel's count is to be told now. If not, Node.Recount
+// comes back to it.
+func (c *counts) due(channel string, subscriptions int, now func() time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, paced := c.paces[channel]
+	if subscriptions <= pacedAbove {
+		if paced {
+			delete(c.paces, channel)
+		}
+		return true
+	}
+	t := now()
+	if !paced {
+		if c.paces == nil {
+			c.paces = make(map[string]*pace)
+		}
+		p = &pace{}
+		c.paces[cloned(channel)] = p
+	}
+	if p.waiting = t.Before(p.next); p.waiting {
+		return false
+	}
+	p.next = t.Add(countInterval)
+	return true
+}
+
+func (c *counts) forget(channel string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.paces, channel)
+}
+
+// late returns the channels whose count changed and may be told again.
+func (c *counts) late(now time.Time) (channels []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, p := range c.paces {
+		if p.waiting && !now.Before(p.next) {
+			channels = append(channels, name)
+		}
+	}
+	return channels
+}
+
+// Recount tells the subscription counts that were held back and are due. Call it
+// about once a second.
+func (n *Node) Recount() {
+	now := n.Now()
+	for a := range n.Apps {
+		for _, channel := range a.counts.late(now) {
+			a.directory.Recount(channel)
+		}
+	}
+}
