@@ -102,17 +102,24 @@ type App struct {
 	MaxConnections                int
 	MaxSubscriptionsPerConnection int
 
-	MaxMessageBytes            int64
-	MaxEventBytes              int64
-	MaxChannelNameBytes        int
-	MaxEventNameBytes          int
-	MaxEventChannels           int
-	MaxBatchEvents             int
-	MaxPresenceMembers         int
-	MaxPresenceMemberBytes     int
-	ClientEventsPerSecond      int
-	BackendEventsPerSecond     int
-	ReadRequestsPerSecond      int
+	MaxMessageBytes        int64
+	MaxEventBytes          int64
+	MaxChannelNameBytes    int
+	MaxEventNameBytes      int
+	MaxEventChannels       int
+	MaxBatchEvents         int
+	MaxPresenceMembers     int
+	MaxPresenceMemberBytes int
+	ClientEventsPerSecond  int
+	BackendEventsPerSecond int
+	ReadRequestsPerSecond  int
+	MaxUserIDBytes         int
+	MaxWatchlist           int
+	SubscriptionCount      bool
+	Watchlist              bool
+
+	AuthorizedConnectionsTimeout time.Duration // 0: never
+
 	CacheTTL                   time.Duration
 	AcceptClientEventsFrom     ClientEventsFrom
 	ClientEventsPublicChannels bool

@@ -208,6 +208,42 @@ var appKeys = []key[App]{
 	},
 	{
 		spec{
+			path: "max_user_id_length", unit: "bytes", fallback: "128", min: 1, max: 4096,
+			meaning: "Longest id of a signed-in user or presence member.",
+		},
+		func(a *App) any { return &a.MaxUserIDBytes },
+	},
+	{
+		spec{
+			path: "subscription_count", fallback: "false",
+			meaning: "Send `pusher_internal:subscription_count` to the subscribers of a channel when their number changes; above 100 at most every 5 s.",
+		},
+		func(a *App) any { return &a.SubscriptionCount },
+	},
+	{
+		spec{
+			path: "watchlist", fallback: "false",
+			meaning: "Send `online` and `offline` events to users who sign in with a watchlist.",
+		},
+		func(a *App) any { return &a.Watchlist },
+	},
+	{
+		spec{
+			path: "max_watchlist", unit: "users", fallback: "100", min: 1, max: maxCount,
+			meaning: "Users of one watchlist; of a longer one the first are accepted and the client is told with 4302.",
+		},
+		func(a *App) any { return &a.MaxWatchlist },
+	},
+	{
+		spec{
+			path: "authorized_connections_timeout", null: "never", min: int64(time.Second), max: int64(24 * time.Hour),
+			meaning: "Time in which a connection must sign in or subscribe to a private or presence channel; otherwise it is closed with 4009.",
+			danger:  "Clients that use public channels only are shut out.",
+		},
+		func(a *App) any { return &a.AuthorizedConnectionsTimeout },
+	},
+	{
+		spec{
 			path: "encryption_master_key", secret: true,
 			meaning: "Key of encrypted channels for the auth endpoints: base64 of 32 bytes.",
 			danger:  "Whoever has it can read every encrypted channel. The node needs it only to answer `/auth` itself.",

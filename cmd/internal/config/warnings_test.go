@@ -29,7 +29,7 @@ func TestWarnings(t *testing.T) {
 		{"a feature of later", server("compression: true"), "", "servers.reverb.compression: is not available in this version and is ignored"},
 		{"a feature of later that is off", server("compression: false, unix_socket: null, monitoring: {alerts: []}"), "", ""},
 		{"webhooks", app("webhooks: [{url: 'http://localhost'}]"), "", "apps.apps[0].webhooks: is not available"},
-		{"a feature of later in the environment", "", "RESOUND_APP_SUBSCRIPTION_COUNT=true", "RESOUND_APP_SUBSCRIPTION_COUNT: is not available"},
+		{"a feature of later in the environment", "", "RESOUND_APP_WEBHOOKS=true", "RESOUND_APP_WEBHOOKS: is not available"},
 		{"a feature of later that is off in the environment", "", "RESOUND_COMPRESSION=false", ""},
 		{"something below a feature of later", "", "RESOUND_MONITORING_STORAGE=x", "RESOUND_MONITORING_STORAGE: is not available"},
 		{"a Redis port that matters to nobody", "", "REDIS_PORT=-1", "scaling is off, so this is not used"},

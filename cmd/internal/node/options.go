@@ -98,6 +98,11 @@ func appConfig(a *config.App) pusher.AppConfig {
 		MaxEventBytes:                  int(a.MaxEventBytes),
 		MaxBackendEventsPerSecond:      a.BackendEventsPerSecond,
 		MaxReadRequestsPerSecond:       a.ReadRequestsPerSecond,
+		SubscriptionCount:              a.SubscriptionCount,
+		Watchlist:                      a.Watchlist,
+		MaxWatchlist:                   a.MaxWatchlist,
+		MaxUserIDBytes:                 a.MaxUserIDBytes,
+		AuthorizedConnectionsTimeout:   a.AuthorizedConnectionsTimeout,
 		EncryptionMasterKey:            a.EncryptionMasterKey,
 	}
 	if len(o.AllowedOrigins) == 0 {
