@@ -38,7 +38,7 @@ func FuzzDirectory(f *testing.F) {
 	}
 	f.Add(append(full, dirPublish, 4, 200, dirUnsubscribe, 4, 3, dirUnsubscribe, 4, 3, dirSubscribe, 4, 8))
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		m := &directoryModel{t: t, directory: channels.NewDirectory(), now: epoch, channels: make(map[string]*modelChannel)}
+		m := &directoryModel{t: t, directory: channels.NewDirectory(nil), now: epoch, channels: make(map[string]*modelChannel)}
 		for _, name := range dirChannels {
 			m.channels[name] = &modelChannel{name: name}
 		}

@@ -46,7 +46,7 @@ type member struct {
 // the roster that the directory has in the end.
 func TestEveryReactorSeesTheSameRoster(t *testing.T) {
 	const reactors, steps = 4, 3000
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	var names []string
 	for i := range 5 {
 		names = append(names, fmt.Sprint("presence-", i))

@@ -43,7 +43,7 @@ func ids(members []*channels.Member) []string {
 }
 
 func TestInterest(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	for i, step := range []struct {
 		name string
 		do   func()
@@ -72,7 +72,7 @@ func TestInterest(t *testing.T) {
 }
 
 func TestOccupiedAndVacatedComeOnce(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	for range 3 { // a channel comes and goes as often as it likes
 		for i := range 4 {
 			if got, want := d.Subscribe("a", i%2, epoch).Occupied, i == 0; got != want {
@@ -97,7 +97,7 @@ func TestOccupiedAndVacatedComeOnce(t *testing.T) {
 }
 
 func TestChannelsByPrefix(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	for i := range 100 {
 		for range i%3 + 1 {
 			d.Subscribe(fmt.Sprint("room-", i), 0, epoch)
@@ -135,7 +135,7 @@ func TestChannelsByPrefix(t *testing.T) {
 }
 
 func TestJoinAndLeave(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	var edges []emission
 	join := func(reactor int, m *channels.Member) (channels.Subscribed, []string) {
 		t.Helper()
@@ -194,7 +194,7 @@ func TestJoinAndLeave(t *testing.T) {
 }
 
 func TestTheLastMemberVacates(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	var edges []emission
 	if _, _, err := d.Join("presence-a", 2, user("ann"), 0, nil, epoch, keep(&edges)); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestTheLastMemberVacates(t *testing.T) {
 }
 
 func TestFirstInfoStays(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	first := &channels.Member{ID: "5", IDJSON: "5", Info: `{"name":"a"}`}
 	for _, m := range []*channels.Member{first, {ID: "5", IDJSON: `"5"`, Info: `{"name":"b"}`}} {
 		if _, _, err := d.Join("presence-a", 0, m, 0, nil, epoch, func(channels.Interest, uint64) {}); err != nil {
@@ -229,7 +229,7 @@ func TestFirstInfoStays(t *testing.T) {
 }
 
 func TestRosterFull(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	for i, step := range []struct {
 		name, id string
 		max      int
@@ -262,7 +262,7 @@ func TestRosterFull(t *testing.T) {
 }
 
 func TestRosterKeepsTheOrderOfJoining(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	want := []string{}
 	for i := range 300 {
 		id := fmt.Sprint("user-", i)
@@ -283,7 +283,7 @@ func TestRosterKeepsTheOrderOfJoining(t *testing.T) {
 }
 
 func TestCachedEvents(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	one, two := &channels.CachedEvent{Name: `"one"`}, &channels.CachedEvent{Name: `"two"`}
 	at := func(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
 
@@ -332,7 +332,7 @@ func TestCachedEvents(t *testing.T) {
 // TestNumbersRiseOverVacancy holds what waits in a mailbox since before a channel
 // was vacated against its next subscriber.
 func TestNumbersRiseOverVacancy(t *testing.T) {
-	d := channels.NewDirectory()
+	d := channels.NewDirectory(nil)
 	var edges []emission
 	for range 3 {
 		s, _, err := d.Join("presence-a", 0, user("ann"), 0, nil, epoch, keep(&edges))

@@ -2,12 +2,10 @@ package rest
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/tidwall/gjson"
 	"github.com/valyala/fasthttp"
 
-	"resound/channels"
 	"resound/pusher"
 )
 
@@ -132,9 +130,6 @@ func (r *request) addChannel(channel string) {
 // trigger hands one event for one channel to the node. When it refuses, channels
 // before this one already have the event.
 func (r *request) trigger(e *event, channel string) error {
-	if strings.HasPrefix(channel, channels.ServerToUserPrefix) {
-		return r.triggerUser(e, channel[len(channels.ServerToUserPrefix):])
-	}
 	err := r.server.options.Node.Trigger(r.app, pusher.Event{
 		Channel: channel,
 		Name:    e.name,
@@ -150,12 +145,6 @@ func (r *request) trigger(e *event, channel string) error {
 	}
 	return err
 }
-
-// triggerUser sends an event to a signed-in user. No connection of the node can
-// be signed in, so there is nobody to receive it.
-//
-// Pusher: "#server-to-user-{id}" channels, POST .../events.
-func (*request) triggerUser(*event, string) error { return nil }
 
 func (r *request) appendTriggered(e *event) {
 	if !e.wantsAnswer() {
