@@ -44,7 +44,7 @@ func TestTriggerBatch(t *testing.T) {
 		{
 			"an_event_to_a_user", `{"batch":[{"name":"e","channel":"#server-to-user-1","data":"x"}]}`,
 			`{"batch":{}}`,
-			[]string{},
+			[]string{`#server-to-user-1 "e" "x"`},
 		},
 	}
 	for _, tt := range tests {

@@ -112,12 +112,12 @@ func TestTrigger(t *testing.T) {
 		{
 			"an_event_to_a_user_is_accepted", `{"name":"e","channel":"#server-to-user-42","data":"x"}`,
 			`{}`,
-			[]string{},
+			[]string{`#server-to-user-42 "e" "x"`},
 		},
 		{
 			"an_event_to_a_user_has_no_info", `{"name":"e","channels":["#server-to-user-42","a"],"data":"x","info":"subscription_count"}`,
 			`{"channels":{"#server-to-user-42":{},"a":{}}}`,
-			[]string{`a "e" "x"`},
+			[]string{`#server-to-user-42 "e" "x"`, `a "e" "x"`},
 		},
 		{
 			"reserved_names_are_the_applications_business", `{"name":"pusher:ping","channel":"a","data":"x"}`,
