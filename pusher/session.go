@@ -14,7 +14,6 @@ type session struct {
 	app           *appShard // nil when the connection is not open
 	nonce         uint64    // random half of the socket id
 	subscriptions channels.Subscriptions
-	user          *user // who is signed in; nil for most
 	extra         *extra
 	pinged        bool // a ping is unanswered
 	control       bool // the client has sent a control frame: probe it with pings of its own kind
@@ -22,6 +21,7 @@ type session struct {
 
 // extra is what only some connections need.
 type extra struct {
+	user     *user                       // who is signed in; nil for nobody
 	members  map[string]*channels.Member // presence channels joined, and as whom
 	messages window                      // AppOptions.RateLimit
 	events   window                      // AppOptions.MaxClientEventsPerSecond
@@ -36,6 +36,14 @@ func (ss *session) more() *extra {
 		ss.extra = &extra{}
 	}
 	return ss.extra
+}
+
+// user is who is signed in, or nil.
+func (ss *session) user() *user {
+	if ss.extra == nil {
+		return nil
+	}
+	return ss.extra.user
 }
 
 // member is who the session is in a presence channel, or nil.

@@ -101,8 +101,8 @@ func (s *Shard) appShard(a *App) *appShard {
 		as = &appShard{
 			app:      a,
 			registry: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).subscriptions }),
-			signedIn: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user.self }),
-			watchers: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user.watched }),
+			signedIn: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user().self }),
+			watchers: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user().watched }),
 		}
 		s.apps[a] = as
 	}

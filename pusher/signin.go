@@ -39,15 +39,15 @@ func (s *Shard) onSignin(conn int32, ss *session, m *message) {
 	case e != nil:
 		s.sendError(conn, e)
 		return
-	case ss.user != nil && ss.user.id != u.id:
+	case ss.user() != nil && ss.user().id != u.id:
 		s.sendError(conn, ErrSignedIn)
 		return
 	}
 	s.authorize(conn, ss)
-	if ss.user == nil {
+	if was := ss.user(); was == nil {
 		s.signIn(conn, ss, u)
 	} else {
-		ss.user.info = u.info
+		was.info = u.info
 		s.unwatch(conn, ss)
 	}
 	s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, data.Str) })
@@ -112,22 +112,23 @@ func parseUser(userData string, o *AppOptions) (u *user, watchlist []string, e *
 // a user tells those who watch.
 func (s *Shard) signIn(conn int32, ss *session, u *user) {
 	app := ss.app.app
-	ss.user = u
+	ss.more().user = u
 	u.id = app.users.SignIn(u.id, s.index, s.tellWatchers(app, u.id, true))
 	ss.app.signedIn.Subscribe(conn, u.id, 0)
 }
 
 // signOut takes the connection out again.
 func (s *Shard) signOut(conn int32, ss *session) {
-	if ss.user == nil {
+	u := ss.user()
+	if u == nil {
 		return
 	}
 	s.unwatch(conn, ss)
-	id := ss.user.id
+	id := u.id
 	last, _ := ss.app.signedIn.Unsubscribe(conn, id)
 	app := ss.app.app
 	app.users.SignOut(id, s.index, last, s.tellWatchers(app, id, false))
-	ss.user = nil
+	ss.extra.user = nil
 }
 
 // tellWatchers makes the edge of a user's coming or going known.
@@ -198,7 +199,7 @@ func (s *Shard) unwatch(conn int32, ss *session) {
 // channel after signing in. What is sent there goes by the index of users, so
 // there is nothing to enter; it belongs to the signed-in user alone.
 func (s *Shard) subscribeUser(conn int32, ss *session, channel, id string) {
-	if ss.user == nil || ss.user.id != id {
+	if u := ss.user(); u == nil || u.id != id {
 		s.refuse(conn, channel, ErrUnauthorized)
 		return
 	}

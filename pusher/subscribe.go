@@ -241,8 +241,8 @@ func (s *Shard) memberFrame(a *App, channel string, m *channels.Member, encode f
 // Pusher: a signed-in user may subscribe to a presence channel without
 // channel_data.
 func (s *Shard) member(ss *session, sub *subscription) (m *channels.Member, ok bool) {
-	if sub.channelData == "" && ss.user != nil {
-		return &channels.Member{ID: ss.user.id, IDJSON: string(appendString(nil, ss.user.id)), Info: ss.user.info}, true
+	if u := ss.user(); sub.channelData == "" && u != nil {
+		return &channels.Member{ID: u.id, IDJSON: string(appendString(nil, u.id)), Info: u.info}, true
 	}
 	return parseMember(sub.channelData)
 }
