@@ -19,10 +19,13 @@
 // posted is handled in order. A view of received bytes dies with the turn.
 // Handles of connections are reused after OnClosed.
 //
+// A Virtual is a connection whose messages come and go by other means than a
+// socket. The Handler cannot tell it from others.
+//
 // # Limits
 //
 // Options.MaxSockets bounds descriptors, Options.MaxOutboundBytes what a
 // connection may leave unread, Options.HandshakeTimeout and closeTimeout how long
 // a connection may take to begin and to end; mailSlice and flushSlice how long a
-// turn keeps I/O waiting. A panic closes the connection it happened for.
+// turn keeps I/O waiting; maxPostedBytes what a Virtual may have waiting. A panic closes the connection it happened for.
 package loop

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"net"
 	"os"
 	"strings"
@@ -24,11 +25,11 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 		return
 	}
 	h := &HTTPConn{
-		File:   os.NewFile(uintptr(fd), "http"),
-		early:  append([]byte(nil), view...),
-		local:  c.tcp.LocalAddr(),
-		remote: cloneAddr(c.tcp.RemoteAddr()),
-		engine: r.engine,
+		File:    os.NewFile(uintptr(fd), "http"),
+		early:   append([]byte(nil), view...),
+		local:   c.tcp.LocalAddr(),
+		remote:  cloneAddr(c.tcp.RemoteAddr()),
+		reactor: r,
 	}
 	r.engine.handedOver.Add(1)
 	r.stats.handedOver.Add(1)
@@ -43,11 +44,11 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 // what the reactor had read. Owned by the HTTP server.
 type HTTPConn struct {
 	*os.File
-	early  []byte
-	local  net.Addr
-	remote net.Addr
-	engine *Engine
-	once   sync.Once
+	early   []byte
+	local   net.Addr
+	remote  net.Addr
+	reactor *Reactor
+	once    sync.Once
 }
 
 var _ net.Conn = (*HTTPConn)(nil)
@@ -66,9 +67,23 @@ func (c *HTTPConn) Read(b []byte) (int, error) {
 
 // Close closes the socket.
 func (c *HTTPConn) Close() error {
-	c.once.Do(func() { c.engine.handedOver.Add(-1) })
+	c.once.Do(func() { c.reactor.engine.handedOver.Add(-1) })
 	return c.File.Close()
 }
+
+// CloseWrite tells the peer that nothing follows. Reading goes on.
+func (c *HTTPConn) CloseWrite() error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var shutErr error
+	err = raw.Control(func(fd uintptr) { shutErr = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	return errors.Join(err, shutErr)
+}
+
+// Reactor is the one the connection was handed over from.
+func (c *HTTPConn) Reactor() *Reactor { return c.reactor }
 
 // LocalAddr is the address the peer connected to.
 func (c *HTTPConn) LocalAddr() net.Addr { return c.local }

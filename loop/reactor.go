@@ -51,7 +51,7 @@ type conn struct {
 	tcp     gnet.Conn
 	reader  frame.Reader
 	out     list
-	fd      int32
+	fd      int32 // -1 for a Virtual
 	handle  int32
 	need    int32 // bytes the frame at the front is known to take, 0 unknown; when closing, the second it ends
 	stage   stage
@@ -217,6 +217,10 @@ func (r *Reactor) dismiss(h int32) {
 
 // shut tells the peer that nothing follows, once everything is out.
 func (r *Reactor) shut(c *conn) {
+	if c.fd < 0 {
+		r.destroy(c) // nobody answers, and the stream keeps what it has
+		return
+	}
 	if c.unshut && c.tcp.OutboundBuffered() == 0 {
 		c.unshut = false
 		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
@@ -231,7 +235,11 @@ func (c *conn) gone() bool { return c.reactor == nil }
 // destroy closes the TCP connection without another word.
 func (r *Reactor) destroy(c *conn) {
 	if r.current == c {
-		c.doomed = true // gnet closes it when its callback returns
+		c.doomed = true // it is closed when its turn ends
+		return
+	}
+	if c.fd < 0 {
+		r.onClosed(c)
 		return
 	}
 	_ = r.loop.Close(c.tcp)
@@ -256,6 +264,10 @@ func (r *Reactor) flush(c *conn) {
 		return
 	}
 	data := r.out.gather(&c.out)
+	if c.fd < 0 {
+		_, _ = c.tcp.Write(data)
+		return
+	}
 	n, err := writeNow(int(c.fd), data)
 	r.stats.written(len(data))
 	if n == len(data) {
@@ -281,6 +293,9 @@ func (r *Reactor) overflow(c *conn) {
 	r.stats.closed(o.SlowCode)
 	r.leave(c)
 	_, _ = c.tcp.Write(frame.AppendClose(nil, o.SlowCode, o.SlowReason))
+	if c.fd < 0 {
+		r.destroy(c)
+	}
 }
 
 // onBell is the turn that posted items get: some mail, then some writes, then
@@ -324,6 +339,9 @@ func (r *Reactor) handleMail(batch []any) (finished int) {
 		return 1
 	case *drain:
 		return item.run(r)
+	case visit:
+		item()
+		return 1
 	default:
 		n := 1
 		for n < len(batch) && !isOwn(batch[n]) {
@@ -336,7 +354,7 @@ func (r *Reactor) handleMail(batch []any) (finished int) {
 // isOwn reports whether an item is for the reactor rather than its handler.
 func isOwn(item any) bool {
 	switch item.(type) {
-	case tick, *drain:
+	case tick, *drain, visit:
 		return true
 	}
 	return false

@@ -41,7 +41,7 @@ func (s *counters) closed(code int) {
 // Stats is a sum over all reactors, each counter read at its own moment.
 type Stats struct {
 	Sockets     int64          // open TCP connections, those handed over excepted
-	Connections int64          // open WebSocket connections
+	Connections int64          // open WebSocket connections, virtual ones included
 	HTTP        int64          // connections handed over and still open
 	Opened      uint64         // handshakes accepted
 	Rejected    uint64         // handshakes refused

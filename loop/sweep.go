@@ -84,7 +84,7 @@ func (e *Engine) Drain(code int, reason string, over time.Duration) {
 	last := steps + int(closeTimeout*time.Second/step)
 	t := time.NewTicker(step)
 	defer t.Stop()
-	for i := 1; i <= last && e.Stats().Sockets > 0; i++ {
+	for i := 1; i <= last && e.Stats().Sockets+e.Stats().Connections > 0; i++ {
 		if i <= steps || e.Stats().Connections > 0 {
 			left := max(0, float64(steps-i)/float64(steps))
 			d := &drain{code: code, reason: reason, left: left, of: of}

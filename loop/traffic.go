@@ -10,18 +10,33 @@ import (
 
 // onOpen takes a new connection into the reactor.
 func (r *Reactor) onOpen(g gnet.Conn) {
-	h := r.conns.Alloc()
-	c := r.conns.At(h)
-	*c = conn{reactor: r, tcp: g, fd: int32(g.Fd()), handle: h}
-	for int(h) >= len(r.deadlines) {
-		r.deadlines = append(r.deadlines, never)
-	}
-	r.deadlines[h] = r.now + r.engine.handshakeSeconds
+	c := r.adopt(g, g.Fd())
+	r.deadlines[c.handle] = r.now + r.engine.handshakeSeconds
 	g.SetContext(c)
 	r.stats.sockets.Add(1)
 }
 
-// onClosed forgets a connection that gnet is closing.
+// adopt makes a connection of a socket, or of what stands for one when fd is -1.
+func (r *Reactor) adopt(g gnet.Conn, fd int) *conn {
+	h := r.conns.Alloc()
+	c := r.conns.At(h)
+	*c = conn{reactor: r, tcp: g, fd: int32(fd), handle: h}
+	for int(h) >= len(r.deadlines) {
+		r.deadlines = append(r.deadlines, never)
+	}
+	r.deadlines[h] = never
+	return c
+}
+
+// establish says that a connection is open.
+func (r *Reactor) establish(c *conn) {
+	c.stage = open
+	r.deadlines[c.handle] = never
+	r.stats.connections.Add(1)
+	r.stats.opened.Add(1)
+}
+
+// onClosed forgets a connection that gnet is closing, or a virtual one.
 func (r *Reactor) onClosed(c *conn) {
 	wasOpen := c.stage == open
 	r.out.drop(&c.out)
@@ -35,8 +50,10 @@ func (r *Reactor) onClosed(c *conn) {
 	}
 	c.tcp.SetContext(nil)
 	r.deadlines[c.handle] = never
+	if c.fd >= 0 {
+		r.stats.sockets.Add(-1)
+	}
 	r.conns.Free(c.handle)
-	r.stats.sockets.Add(-1)
 }
 
 // onTraffic is the turn of a connection that received bytes. It answers whether
@@ -105,10 +122,7 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 		return false
 	}
 	var buf [256]byte
-	c.stage = open
-	r.deadlines[c.handle] = never
-	r.stats.connections.Add(1)
-	r.stats.opened.Add(1)
+	r.establish(c)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &req))
 	r.handler.OnOpen(c.handle, &req)
 	if c.gone() {
