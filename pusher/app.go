@@ -54,6 +54,12 @@ type AppOptions struct {
 	MaxBackendEventsPerSecond int // 429 above; zero means no limit
 	MaxReadRequestsPerSecond  int // 429 above; zero means no limit
 
+	// StrictInfo makes the HTTP API answer 400 to a query for an attribute that
+	// does not apply, as Pusher does. Reverb leaves the attribute out.
+	StrictInfo bool
+
+	AuthShield AuthShield
+
 	// SubscriptionCount sends subscription_count events; Watchlist sends online
 	// and offline events to who signs in with a watchlist.
 	SubscriptionCount bool
@@ -68,6 +74,20 @@ type AppOptions struct {
 	// EncryptionMasterKey is 32 bytes or empty; the signed auth endpoint derives
 	// shared secrets of private-encrypted- channels from it.
 	EncryptionMasterKey []byte
+}
+
+// AuthShield lets browsers ask the node for signatures instead of the
+// application: the node asks the application, once for many, and signs itself.
+// The zero value is off.
+type AuthShield struct {
+	// Upstream is the http or https URL of the application's own channel
+	// authorization, "http://127.0.0.1:8000/broadcasting/auth" for one. Empty
+	// means off.
+	Upstream string
+
+	CacheTTL    time.Duration // a grant is reused so long; zero means not at all
+	Timeout     time.Duration // of a question, waiting for its turn included; zero means 5 s
+	MaxInFlight int           // questions at a time, more wait for their turn; zero means 64
 }
 
 // RateLimit is a fixed window per connection over every message it sends. The
@@ -94,6 +114,10 @@ func (o *AppOptions) withDefaults() *AppOptions {
 	orInt(&d.MaxUserIDBytes, 128)
 	orInt(&d.MaxEventChannels, 100)
 	orInt(&d.MaxBatchEvents, 10)
+	orDuration(&d.AuthShield.Timeout, 5*time.Second)
+	if d.AuthShield.MaxInFlight == 0 {
+		d.AuthShield.MaxInFlight = 64
+	}
 	return &d
 }
 

@@ -7,6 +7,24 @@ func appKey(path string) string {
 	return path[strings.LastIndexByte(path, '/')+1:]
 }
 
+// AllowsOrigin reports whether pages of an origin may talk to the app. Empty
+// stands for a request without one.
+func (a *App) AllowsOrigin(origin string) bool {
+	return originAllowed(a.Options().AllowedOrigins, origin)
+}
+
+// NamesOrigin reports whether the app allows an origin by a pattern that says
+// more than "any": whether somebody chose to trust it.
+func (a *App) NamesOrigin(origin string) bool {
+	host := originHost(origin)
+	for _, p := range a.Options().AllowedOrigins {
+		if strings.Trim(p, "*") != "" && host != "" && glob(p, host) {
+			return true
+		}
+	}
+	return false
+}
+
 // originAllowed compares the host of an Origin header with patterns in which *
 // stands for any characters. Scheme and port do not count; case does.
 //

@@ -120,6 +120,9 @@ type App struct {
 
 	AuthorizedConnectionsTimeout time.Duration // 0: never
 
+	StrictInfo bool
+	Auth       Auth
+
 	CacheTTL                   time.Duration
 	AcceptClientEventsFrom     ClientEventsFrom
 	ClientEventsPublicChannels bool
@@ -146,6 +149,15 @@ type RateLimiting struct {
 	MaxAttempts      int
 	Decay            time.Duration
 	TerminateOnLimit bool // close the connection instead of dropping the message
+}
+
+// Auth is the shield between browsers and the application's authorization
+// (`apps.apps[].auth`).
+type Auth struct {
+	Upstream    string // http or https URL; empty: off
+	CacheTTL    time.Duration
+	Timeout     time.Duration
+	MaxInFlight int
 }
 
 // Flags are the flags of the start command. A nil pointer is a flag that was

@@ -243,6 +243,45 @@ var appKeys = []key[App]{
 		func(a *App) any { return &a.AuthorizedConnectionsTimeout },
 	},
 	{
+		// Departs: Pusher answers 400, Reverb never.
+		spec{
+			path: "strict_info", fallback: "false",
+			meaning: "Answer 400 to a GET request that asks for an `info` attribute that does not apply, and `null` for an empty cache, as Pusher does. Off, the attribute is left out, as Reverb does.",
+		},
+		func(a *App) any { return &a.StrictInfo },
+	},
+	{
+		spec{
+			path: "auth.upstream", null: "off", refine: httpURL,
+			meaning: "URL of the application's own channel authorization, such as `http://127.0.0.1:8000/broadcasting/auth`. Browsers may then use this server's `/broadcasting/auth` and `/broadcasting/user-auth`; it asks the application with their credentials and signs itself. Users are asked about at `user-auth` beside it.",
+			danger:  "With `*` in `allowed_origins`, pages of other hosts get answers without cookies only; name the origins that may send them.",
+		},
+		func(a *App) any { return &a.Auth.Upstream },
+	},
+	{
+		spec{
+			path: "auth.cache_ttl", fallback: "0", max: int64(time.Hour),
+			meaning: "How long a grant is reused for the same credentials and channel. Refusals are never kept.",
+			danger:  "Who loses a permission keeps it this long.",
+		},
+		func(a *App) any { return &a.Auth.CacheTTL },
+	},
+	{
+		spec{
+			path: "auth.timeout", fallback: "5s", min: int64(100 * time.Millisecond), max: int64(time.Minute),
+			meaning: "Time for a question to the application, waiting for its turn included; above it the browser gets 503 with `Retry-After`.",
+		},
+		func(a *App) any { return &a.Auth.Timeout },
+	},
+	{
+		spec{
+			path: "auth.max_in_flight", unit: "questions", fallback: "64", min: 1, max: 10_000,
+			meaning: "Questions to the application at a time; more wait for their turn.",
+			danger:  "More than the application has workers only moves the queue there.",
+		},
+		func(a *App) any { return &a.Auth.MaxInFlight },
+	},
+	{
 		spec{
 			path: "encryption_master_key", secret: true,
 			meaning: "Key of encrypted channels for the auth endpoints: base64 of 32 bytes.",

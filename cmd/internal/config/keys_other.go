@@ -30,7 +30,7 @@ var (
 		"compression", "proxy_protocol", "unix_socket", "monitoring", "metrics_compat",
 		"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
 	}
-	laterAppPaths = []string{"webhooks", "auth"}
+	laterAppPaths = []string{"webhooks"}
 )
 
 // laterEnvNames are environment names of such features that follow no key.

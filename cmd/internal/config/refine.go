@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -55,6 +57,19 @@ func pathPrefix(text string) (string, error) {
 		}
 	}
 	return "/" + trimmed, nil
+}
+
+// httpURL refines the URL of another server. Credentials in it would be shown
+// with it.
+func httpURL(text string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "" || u.User != nil {
+		return "", errors.New("an http:// or https:// URL with a host and without user and fragment")
+	}
+	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
+		return "", errors.New("a URL with a port from 1 to 65535")
+	}
+	return u.String(), nil
 }
 
 // maxCredentialBytes bounds the id and the key of an app: both stand in URLs.

@@ -21,6 +21,8 @@ func TestValues(t *testing.T) {
 	origins := func(c *config.Config) any { return c.Apps[0].AllowedOrigins }
 	from := func(c *config.Config) any { return c.Apps[0].AcceptClientEventsFrom }
 	batch := func(c *config.Config) any { return c.Apps[0].MaxBatchEvents }
+	auth := func(c *config.Config) any { return c.Apps[0].Auth }
+	strict := func(c *config.Config) any { return c.Apps[0].StrictInfo }
 
 	server := func(text string) string { return "servers: {reverb: {" + text + "}}" }
 	app := func(text string) string { return "apps: {apps: [{" + text + "}]}" }
@@ -63,6 +65,15 @@ func TestValues(t *testing.T) {
 		{"client events in capitals", "", "REVERB_APP_ACCEPT_CLIENT_EVENTS_FROM=None", from, "none"},
 		{"a limit", app("max_batch_size: 5"), "", batch, "5"},
 		{"no limit", app("max_batch_size: null"), "", batch, "0"},
+		{"no shield", "", "", auth, "{ 0s 5s 64}"},
+		{"an empty shield", app("auth: []"), "", auth, "{ 0s 5s 64}"},
+		{
+			"a shield", app("auth: {upstream: 'http://127.0.0.1:8000/broadcasting/auth', cache_ttl: 1.5, timeout: 2s, max_in_flight: 8}"), "",
+			auth, "{http://127.0.0.1:8000/broadcasting/auth 1.5s 2s 8}",
+		},
+		{"a shield in the environment", "", "RESOUND_APP_AUTH_UPSTREAM=https://app.test/auth?x=1", auth, "{https://app.test/auth?x=1 0s 5s 64}"},
+		{"strict info", app("strict_info: true"), "", strict, "true"},
+		{"lax info", "", "", strict, "false"},
 		{"no limit in the environment", "", "RESOUND_APP_MAX_BATCH_SIZE=null", batch, "0"},
 	}
 	for _, tt := range tests {
@@ -116,6 +127,16 @@ func TestErrors(t *testing.T) {
 		{"an id without quotes behind an anchor", app("app_id: &id 0123"), "", "apps.apps[0].app_id: 83 is not text; put it in quotes"},
 		{"an id without quotes in a merged app", "x: &x {app_id: 0123}\napps: {apps: [{<<: *x, key: a, secret: b}]}", "", "apps.apps[0].app_id: 83 is not text; put it in quotes"},
 		{"a short master key", app("encryption_master_key: c2hvcnQ="), "", "apps.apps[0].encryption_master_key: the value (not shown) is not base64 of 32 bytes"},
+		{"an upstream without scheme", app("auth: {upstream: 'localhost:8000/auth'}"), "", `apps.apps[0].auth.upstream: "localhost:8000/auth" is not an http:// or https:// URL with a host`},
+		{"an upstream without host", app("auth: {upstream: 'http:///auth'}"), "", "is not an http:// or https:// URL with a host"},
+		{"an upstream of another kind", app("auth: {upstream: 'ftp://a.test/auth'}"), "", "is not an http:// or https:// URL with a host"},
+		{"an upstream with a user", app("auth: {upstream: 'http://a:b@a.test/auth'}"), "", "without user and fragment"},
+		{"an upstream with a port out of range", app("auth: {upstream: 'http://a.test:99999/auth'}"), "", "is not a URL with a port from 1 to 65535"},
+		{"an upstream that is a list", app("auth: {upstream: [a]}"), "", "a list is not text"},
+		{"no time for a question", app("auth: {timeout: 0}"), "", "apps.apps[0].auth.timeout: 0 is not a duration, 0.1 s to 60 s"},
+		{"grants that are kept too long", app("auth: {cache_ttl: 2h}"), "", `"2h" is not a duration, 0 s to 3600 s`},
+		{"no questions in flight", app("auth: {max_in_flight: 0}"), "", "0 is not a whole number, 1 to 10000"},
+		{"a shield as text", app("auth: 'http://a.test/auth'"), "", "apps.apps[0].auth: not a map of keys"},
 		{"an empty origin", app("allowed_origins: ['']"), "", `entry "" is not a text`},
 		{"a key with a colon", "", "REVERB_APP_KEY=a:b", `"a:b" is not visible ASCII without / ? # % \ :`},
 		{"a secret that is a list", app("secret: [a]"), "", "apps.apps[0].secret: a list is not text"},

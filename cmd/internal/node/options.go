@@ -104,6 +104,13 @@ func appConfig(a *config.App) pusher.AppConfig {
 		MaxUserIDBytes:                 a.MaxUserIDBytes,
 		AuthorizedConnectionsTimeout:   a.AuthorizedConnectionsTimeout,
 		EncryptionMasterKey:            a.EncryptionMasterKey,
+		StrictInfo:                     a.StrictInfo,
+		AuthShield: pusher.AuthShield{
+			Upstream:    a.Auth.Upstream,
+			CacheTTL:    a.Auth.CacheTTL,
+			Timeout:     a.Auth.Timeout,
+			MaxInFlight: a.Auth.MaxInFlight,
+		},
 	}
 	if len(o.AllowedOrigins) == 0 {
 		o.AllowedOrigins = []string{""} // matches no host
