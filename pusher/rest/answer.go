@@ -13,7 +13,7 @@ const (
 	contentText = "text/plain; charset=utf-8"
 )
 
-// refusal is any answer but 200. Immutable.
+// refusal is any answer but those of 200 to 299. Immutable.
 type refusal struct {
 	status     int
 	text       string // the body, unless json is set
@@ -40,8 +40,13 @@ func tooMany(what string, limit, retryAfter int) error {
 	}
 }
 
-// answer sends out as the body of a 200.
+// answer sends out as the body of a 200, or the status alone when another one is
+// set.
 func (r *request) answer() {
+	if r.status != 0 {
+		writeText(r.ctx, r.status, "")
+		return
+	}
 	r.ctx.Response.Header.SetContentType(contentJSON)
 	r.ctx.Response.AppendBody(r.out)
 }

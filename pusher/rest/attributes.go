@@ -18,6 +18,7 @@ const (
 	userCount
 	subscriptionCount
 	cache
+	emptyCache // tell also that a cache channel holds no event
 )
 
 // parseAttributes reads the value of "info". What is unknown is left out.
@@ -37,6 +38,47 @@ func parseAttributes(info string) (want attributes) {
 	return want
 }
 
+// checkAttributes refuses attributes that a channel does not have, if the app
+// wants that. Triggers leave them out whatever the app wants: one info is for
+// channels of all kinds there, and refusing would lose the event.
+//
+// Pusher: 400 for an attribute that does not apply.
+// Departs: Reverb leaves them out, and so does an app without StrictInfo.
+func (r *request) checkAttributes(want attributes, channel string) error {
+	if !r.app.Options().StrictInfo {
+		return nil
+	}
+	kind := channels.KindOf(channel)
+	switch {
+	case want&userCount != 0 && !kind.Is(channels.Presence):
+		return badRequest("Bad request. Only presence channels have a user_count.")
+	case want&subscriptionCount != 0 && kind.Is(channels.Presence):
+		return badRequest("Bad request. Presence channels have no subscription_count; ask for user_count.")
+	case want&cache != 0 && !kind.Is(channels.Cache):
+		return badRequest("Bad request. Only cache channels have a cache.")
+	}
+	return nil
+}
+
+// checkListAttributes is checkAttributes for all channels with a prefix.
+//
+// Pusher: user_count needs filter_by_prefix=presence-.
+func (r *request) checkListAttributes(want attributes, prefix string) error {
+	if !r.app.Options().StrictInfo {
+		return nil
+	}
+	presence := strings.HasPrefix(prefix, "presence-")
+	switch {
+	case want&userCount != 0 && !presence:
+		return badRequest("Bad request. user_count needs filter_by_prefix=presence- or a longer one.")
+	case want&subscriptionCount != 0 && presence:
+		return badRequest("Bad request. Presence channels have no subscription_count; ask for user_count.")
+	case want&cache != 0:
+		return badRequest("Bad request. A cache is told of one channel only.")
+	}
+	return nil
+}
+
 // appendChannel appends what is wanted of a channel at this moment.
 func (r *request) appendChannel(dst []byte, want attributes, channel string) []byte {
 	if want == 0 {
@@ -47,9 +89,9 @@ func (r *request) appendChannel(dst []byte, want attributes, channel string) []b
 
 // appendOccupancy appends the attributes of a channel as a JSON object.
 //
-// Reverb: what does not apply is left out, where Pusher answers 400: user_count
-// is for presence channels, subscription_count for all others, cache for cache
-// channels that hold an event. A vacant channel has no counts.
+// Reverb: what does not apply is left out, where Pusher answers 400; see
+// pusher.AppOptions.StrictInfo. A vacant channel has no counts, a cache channel
+// without an event no cache.
 func appendOccupancy(dst []byte, want attributes, channel string, o channels.Occupancy) []byte {
 	kind := channels.KindOf(channel)
 	start := len(dst)
@@ -68,6 +110,8 @@ func appendOccupancy(dst []byte, want attributes, channel string, o channels.Occ
 	if want&cache != 0 && o.Cached != nil {
 		dst = append(dst, `,"cache":`...)
 		dst = appendCached(dst, channel, o)
+	} else if want&emptyCache != 0 {
+		dst = append(dst, `,"cache":null`...)
 	}
 	if len(dst) == start {
 		return append(dst, "{}"...)

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -20,9 +21,12 @@ func (r *request) listChannels() error {
 	if err := r.spendRead(); err != nil {
 		return err
 	}
-	// A cached event is told of one channel only.
-	want := parseAttributes(r.query.Get("info")) &^ cache
-	list := r.app.Directory().Channels(r.query.Get("filter_by_prefix"))
+	want, prefix := parseAttributes(r.query.Get("info")), r.query.Get("filter_by_prefix")
+	if err := r.checkListAttributes(want, prefix); err != nil {
+		return err
+	}
+	want &^= cache // A cached event is told of one channel only.
+	list := r.app.Directory().Channels(prefix)
 	slices.SortFunc(list, func(a, b channels.NamedOccupancy) int { return strings.Compare(a.Name, b.Name) })
 	r.out = append(r.out, `{"channels":{`...)
 	for i := range list {
@@ -45,14 +49,41 @@ func (r *request) showChannel() error {
 	if err := r.spendRead(); err != nil {
 		return err
 	}
-	r.out = r.appendChannel(r.out, occupied|parseAttributes(r.query.Get("info")), r.args[1])
+	want, channel := occupied|parseAttributes(r.query.Get("info")), r.args[1]
+	if err := r.checkAttributes(want, channel); err != nil {
+		return err
+	}
+	if want&cache != 0 && r.app.Options().StrictInfo {
+		want |= emptyCache
+	}
+	r.out = r.appendChannel(r.out, want, channel)
+	return nil
+}
+
+// showStats tells all counts of one channel, 0 where there is none.
+//
+// Pusher: GET /apps/{app_id}/channels/{channel_name}/stats, deprecated.
+func (r *request) showStats() error {
+	if err := r.spendRead(); err != nil {
+		return err
+	}
+	o := r.app.Directory().Channel(r.args[1], r.server.options.Node.Now())
+	r.out = append(r.out, `{"occupied":`...)
+	r.out = strconv.AppendBool(r.out, o.Occupied())
+	r.out = append(r.out, `,"user_count":`...)
+	r.out = strconv.AppendInt(r.out, int64(o.Users), 10)
+	r.out = append(r.out, `,"connection_count":`...)
+	r.out = strconv.AppendInt(r.out, int64(o.Subscriptions), 10)
+	r.out = append(r.out, '}')
 	return nil
 }
 
 // listUsers tells the members of a presence channel in the order they joined.
-// Ids keep the JSON type they were signed with.
+// Ids keep the JSON type they were signed with. with_user_info=1 adds what was
+// signed along with them, null for nothing.
 //
-// Pusher: GET /apps/{app_id}/channels/{channel_name}/users.
+// Pusher: GET /apps/{app_id}/channels/{channel_name}/users; with_user_info is of
+// soketi.
 // Reverb: 404 for a vacant channel, 400 for one that is not a presence channel,
 // both with an empty object.
 func (r *request) listUsers() error {
@@ -66,6 +97,7 @@ func (r *request) listUsers() error {
 	if !channels.KindOf(r.args[1]).Is(channels.Presence) {
 		return &refusal{status: fasthttp.StatusBadRequest, json: "{}"}
 	}
+	withInfo := r.query.Get("with_user_info") == "1"
 	r.out = append(r.out, `{"users":[`...)
 	for i, m := range members {
 		if i > 0 {
@@ -73,6 +105,10 @@ func (r *request) listUsers() error {
 		}
 		r.out = append(r.out, `{"id":`...)
 		r.out = append(r.out, m.IDJSON...)
+		if withInfo {
+			r.out = append(r.out, `,"user_info":`...)
+			r.out = append(r.out, m.Info...)
+		}
 		r.out = append(r.out, '}')
 	}
 	r.out = append(r.out, "]}"...)

@@ -16,7 +16,11 @@ func TestQueries(t *testing.T) {
 		f.subscribe("test-channel-one", 2)
 		f.join("presence-test-channel-two", `1`, `"1"`, `2`)
 	}
-	users := func(f *fixture) { f.join("presence-test-channel", `1`, `2`, `3`, `"x"`, `2`) }
+	users := func(f *fixture) {
+		f.join("presence-test-channel", `1`, `2`, `3`)
+		f.joinAs("presence-test-channel", `"x"`, `{"name":"<é>"}`)
+		f.join("presence-test-channel", `2`)
+	}
 	tests := []struct {
 		name   string
 		given  func(*fixture)
@@ -59,6 +63,14 @@ func TestQueries(t *testing.T) {
 		{"107_111_users_of_a_vacant_channel", two, "/channels/presence-other/users", 404, `{}`},
 		{"users_of_a_vacant_channel_of_another_kind", two, "/channels/other/users", 404, `{}`},
 		{"108_109_113_114_users_in_order_and_once", users, "/channels/presence-test-channel/users", 200, `{"users":[{"id":1},{"id":2},{"id":3},{"id":"x"}]}`},
+		{
+			"users_with_what_was_signed_along", users, "/channels/presence-test-channel/users?with_user_info=1", 200,
+			`{"users":[{"id":1,"user_info":null},{"id":2,"user_info":null},{"id":3,"user_info":null},{"id":"x","user_info":{"name":"<é>"}}]}`,
+		},
+		{"users_without_it", users, "/channels/presence-test-channel/users?with_user_info=0", 200, `{"users":[{"id":1},{"id":2},{"id":3},{"id":"x"}]}`},
+		{"stats", two, "/channels/test-channel-one/stats", 200, `{"occupied":true,"user_count":0,"connection_count":2}`},
+		{"stats_of_a_presence_channel", two, "/channels/presence-test-channel-two/stats", 200, `{"occupied":true,"user_count":2,"connection_count":3}`},
+		{"stats_of_a_vacant_channel", nil, "/channels/a/stats", 200, `{"occupied":false,"user_count":0,"connection_count":0}`},
 		{"no_connections", nil, "/connections", 200, `{"connections":0}`},
 	}
 	for _, tt := range tests {
@@ -70,6 +82,52 @@ func TestQueries(t *testing.T) {
 			f.call(appPath+tt.path, "").check(t, tt.status, tt.answer)
 		})
 	}
+}
+
+func TestStrictInfo(t *testing.T) {
+	given := func(f *fixture) {
+		f.subscribe("a", 2)
+		f.subscribe("cache-a", 1)
+		f.join("presence-a", `1`)
+		f.call(eventsPath, `{"name":"e","channel":"cache-full","data":"x"}`).check(t, 200, `{}`)
+	}
+	tests := []struct {
+		name, path string
+		status     int
+		answer     string
+	}{
+		{"users_of_a_presence_channel", "/channels/presence-a?info=user_count", 200, `{"occupied":true,"user_count":1}`},
+		{"users_of_another_channel", "/channels/a?info=user_count", 400, "Bad request. Only presence channels have a user_count."},
+		{"users_of_a_vacant_channel", "/channels/other?info=user_count", 400, "Bad request. Only presence channels have a user_count."},
+		{"subscriptions_of_a_channel", "/channels/a?info=subscription_count", 200, `{"occupied":true,"subscription_count":2}`},
+		{"subscriptions_of_a_presence_channel", "/channels/presence-a?info=subscription_count", 400, "Bad request. Presence channels have no subscription_count"},
+		{"a_cache", "/channels/cache-full?info=cache", 200, `{"occupied":false,"cache":{"event":"e","data":"x","channel":"cache-full","ttl":1800}}`},
+		{"an_empty_cache", "/channels/cache-a?info=cache,subscription_count", 200, `{"occupied":true,"subscription_count":1,"cache":null}`},
+		{"an_empty_cache_nobody_asks_for", "/channels/cache-a", 200, `{"occupied":true}`},
+		{"no_cache", "/channels/a?info=cache", 400, "Bad request. Only cache channels have a cache."},
+		{"no_info", "/channels/a", 200, `{"occupied":true}`},
+		{"unknown_info", "/channels/a?info=color", 200, `{"occupied":true}`},
+		{"users_of_presence_channels", "/channels?info=user_count&filter_by_prefix=presence-", 200, `{"channels":{"presence-a":{"user_count":1}}}`},
+		{"users_of_some_presence_channels", "/channels?info=user_count&filter_by_prefix=presence-x", 200, `{"channels":{}}`},
+		{"users_of_all_channels", "/channels?info=user_count", 400, "Bad request. user_count needs filter_by_prefix=presence-"},
+		{"users_of_a_prefix_that_may_be_presence", "/channels?info=user_count&filter_by_prefix=presence", 400, "Bad request. user_count needs filter_by_prefix=presence-"},
+		{"subscriptions_of_presence_channels", "/channels?info=subscription_count&filter_by_prefix=presence-", 400, "Bad request. Presence channels have no subscription_count"},
+		{"subscriptions_of_all_channels", "/channels?info=subscription_count", 200, `{"channels":{"a":{"subscription_count":2},"cache-a":{"subscription_count":1},"presence-a":{}}}`},
+		{"caches_of_all_channels", "/channels?info=cache", 400, "Bad request. A cache is told of one channel only."},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t, func(_ *Options, a *pusher.AppOptions) { a.StrictInfo = true })
+			given(f)
+			f.call(appPath+tt.path, "").check(t, tt.status, tt.answer)
+		})
+	}
+	t.Run("triggers_leave_out", func(t *testing.T) {
+		f := newFixture(t, func(_ *Options, a *pusher.AppOptions) { a.StrictInfo = true })
+		f.join("presence-a", `1`)
+		f.call(eventsPath, `{"name":"e","channels":["a","presence-a"],"data":"x","info":"user_count"}`).
+			check(t, 200, `{"channels":{"a":{},"presence-a":{"user_count":1}}}`)
+	})
 }
 
 func TestQueriesAnswerBytes(t *testing.T) {
@@ -104,6 +162,8 @@ func TestQueriesAreSigned(t *testing.T) {
 		{"105_channels", "GET", "/channels"},
 		{"116_users", "GET", "/channels/a/users"},
 		{"123_connections", "GET", "/connections"},
+		{"stats", "GET", "/channels/a/stats"},
+		{"raw_events", "POST", "/channels/a/events"},
 		{"127_terminate", "POST", "/users/1/terminate_connections"},
 		{"auth", "POST", "/auth"},
 		{"user_auth", "POST", "/user_auth"},
@@ -122,7 +182,7 @@ func TestQueriesAreSigned(t *testing.T) {
 }
 
 func TestQueriesHaveABudget(t *testing.T) {
-	for _, path := range []string{"/channels", "/channels/a", "/channels/presence-a/users", "/connections"} {
+	for _, path := range []string{"/channels", "/channels/a", "/channels/presence-a/users", "/channels/a/stats", "/connections"} {
 		t.Run(path[1:], func(t *testing.T) {
 			f := newFixture(t, func(_ *Options, a *pusher.AppOptions) { a.MaxReadRequestsPerSecond = 1 })
 			f.join("presence-a", `1`)

@@ -5,10 +5,10 @@
 //	                                  |  routes.go     one table: method, path, endpoint
 //	                                  |  signature.go  app, enabled, signature
 //	                                  v
-//	            events.go  channels.go  connections.go  grants.go  health.go
-//	                                  |
-//	                                  v
-//	            pusher.Node.Trigger, channels.Directory
+//	   events.go  channels.go  connections.go  grants.go  browser.go  health.go
+//	                    |                                     |
+//	                    v                                     v
+//	   pusher.Node.Trigger, channels.Directory        shield, the application
 //
 // # Ownership
 //

@@ -15,30 +15,44 @@ import (
 // Reverb: EventsController; "channels" wins over "channel".
 // Departs: Reverb sends an event twice to a channel that is named twice.
 func (r *request) triggerEvent() error {
-	body, err := r.object()
-	if err != nil {
+	var e event
+	if len(r.body) > 0 || !r.asksByQuery() {
+		body, err := r.object()
+		if err != nil {
+			return err
+		}
+		e.read(body)
+	}
+	if err := r.fillFromQuery(&e); err != nil {
 		return err
 	}
-	var e event
-	e.read(body)
+	if err := r.triggerAll(&e); err != nil {
+		return err
+	}
+	r.appendTriggered(&e)
+	return nil
+}
+
+// triggerAll checks an event and sends it to each of its channels, which it
+// leaves in r.channels.
+func (r *request) triggerAll(e *event) error {
 	if err := e.validateTrigger(); err != nil {
 		return err
 	}
 	if err := e.checkLimits(r.app.Options()); err != nil {
 		return err
 	}
-	if err := r.collectChannels(&e); err != nil {
+	if err := r.collectChannels(e); err != nil {
 		return err
 	}
 	if err := r.spendEvents(len(r.channels)); err != nil {
 		return err
 	}
 	for _, channel := range r.channels {
-		if err := r.trigger(&e, channel); err != nil {
+		if err := r.trigger(e, channel); err != nil {
 			return err
 		}
 	}
-	r.appendTriggered(&e)
 	return nil
 }
 

@@ -95,18 +95,26 @@ func (r *request) appendAuth(signature []byte) {
 func (g *grant) validateChannel() error {
 	var m messages
 	g.validateSocketID(&m)
-	m.requireString("channel_name", g.channel)
-	if isString(g.channel) && filled(g.channel) {
-		switch kind := channels.KindOf(plain(g.channel)); {
-		case !kind.Is(channels.Private):
-			m.add("channel_name", "must begin with private- or presence-.")
-		case kind.Is(channels.Presence):
-			g.validateMember(&m)
-		case filled(g.channelData):
-			m.allowString("channel_data", g.channelData)
-		}
+	switch kind := g.validateChannelName(&m); {
+	case kind.Is(channels.Presence):
+		g.validateMember(&m)
+	case kind.Is(channels.Private) && filled(g.channelData):
+		m.allowString("channel_data", g.channelData)
 	}
 	return m.refusal()
+}
+
+// validateChannelName demands a channel that subscriptions are signed for, and
+// returns its kind.
+func (g *grant) validateChannelName(m *messages) (kind channels.Kind) {
+	m.requireString("channel_name", g.channel)
+	if !isString(g.channel) || !filled(g.channel) {
+		return 0
+	}
+	if kind = channels.KindOf(plain(g.channel)); !kind.Is(channels.Private) {
+		m.add("channel_name", "must begin with private- or presence-.")
+	}
+	return kind
 }
 
 // validateMember checks the identity on a presence channel, which comes as the

@@ -16,6 +16,12 @@ type Node interface {
 	// AppByID returns nil for an unknown id.
 	AppByID(id string) *pusher.App
 
+	// AppByKey returns nil for an unknown public key.
+	AppByKey(key string) *pusher.App
+
+	// Apps calls yield with every app until it returns false.
+	Apps(yield func(*pusher.App) bool)
+
 	// Trigger keeps nothing of the event. Its only error is pusher.ErrOverloaded.
 	Trigger(app *pusher.App, event pusher.Event) error
 

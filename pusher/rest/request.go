@@ -31,6 +31,7 @@ type request struct {
 	query     auth.Query
 	canonical []byte // what the signature signs
 	out       []byte // body of the response
+	status    int    // of an answer that is no refusal; 0 means 200
 
 	events   []event
 	channels []string

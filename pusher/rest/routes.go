@@ -15,7 +15,8 @@ type route struct {
 	serve    endpoint
 }
 
-// endpoint appends the body of a 200 to r.out, or returns a refusal.
+// endpoint appends the body of a 200 to r.out, sets r.status for another answer
+// without a body, or returns a refusal.
 type endpoint func(*request) error
 
 // routes is every route there is. The most frequent stands first.
@@ -32,10 +33,20 @@ func routes() []route {
 		{"GET", "/apps/*/channels", true, (*request).listChannels},
 		{"GET", "/apps/*/channels/*", true, (*request).showChannel},
 		{"GET", "/apps/*/channels/*/users", true, (*request).listUsers},
+		{"POST", "/apps/*/channels/*/events", true, (*request).triggerRaw},
+		{"GET", "/apps/*/channels/*/stats", true, (*request).showStats},
 		{"GET", "/apps/*/connections", true, (*request).countConnections},
 		{"POST", "/apps/*/users/*/terminate_connections", true, (*request).terminateUser},
 		{"POST", "/apps/*/auth", true, (*request).grantChannel},
 		{"POST", "/apps/*/user_auth", true, (*request).grantUser},
+		{"POST", "/broadcasting/auth", false, (*request).askChannel},
+		{"POST", "/broadcasting/auth/*", false, (*request).askChannel},
+		{"OPTIONS", "/broadcasting/auth", false, (*request).preflight},
+		{"OPTIONS", "/broadcasting/auth/*", false, (*request).preflight},
+		{"POST", "/broadcasting/user-auth", false, (*request).askUser},
+		{"POST", "/broadcasting/user-auth/*", false, (*request).askUser},
+		{"OPTIONS", "/broadcasting/user-auth", false, (*request).preflight},
+		{"OPTIONS", "/broadcasting/user-auth/*", false, (*request).preflight},
 		{"GET", "/up", false, (*request).up},
 		{"GET", "/ready", false, (*request).ready},
 		{"GET", "/app/*", false, (*request).askForUpgrade},
@@ -70,7 +81,10 @@ func (s *Server) serve(r *request) error {
 			continue
 		}
 		if !route.accepts(r.method) {
-			allow = route.allow()
+			if allow != "" {
+				allow += ", "
+			}
+			allow += route.allow()
 			continue
 		}
 		r.take(route, segments)

@@ -18,6 +18,7 @@ type Server struct {
 	routes   []route
 	requests sync.Pool // of *request
 	budgets  budgets
+	shields  shields
 	counters counters
 }
 

@@ -1,6 +1,10 @@
 package rest
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"resound/pusher/rest/shield"
+)
 
 // Stats counts since the start of the server.
 type Stats struct {
@@ -11,6 +15,8 @@ type Stats struct {
 	RateLimited       uint64 // requests answered 429
 	Overloaded        uint64 // triggers answered 503 because deliveries wait
 	Panics            uint64 // requests answered 500
+
+	Shield shield.Stats // of all apps
 }
 
 // Stats returns the counts of this moment.
@@ -21,6 +27,7 @@ func (s *Server) Stats() Stats {
 		RateLimited:       c.rateLimited.Load(),
 		Overloaded:        c.overloaded.Load(),
 		Panics:            c.panics.Load(),
+		Shield:            s.shields.counters.Stats(),
 	}
 	for i := range out.Responses {
 		out.Responses[i] = c.responses[i].Load()
