@@ -349,3 +349,16 @@ func (d *Directory) Members(name string) (members []*Member, ok bool) {
 	}
 	return members, true
 }
+
+// IsMember reports whether a user is a member of a presence channel.
+func (d *Directory) IsMember(name, userID string) bool {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || c.roster == nil {
+		return false
+	}
+	_, ok = c.roster.byID[userID]
+	return ok
+}

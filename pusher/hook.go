@@ -3,12 +3,13 @@ package pusher
 import "resound/channels"
 
 // Webhooks is told what the application may want to hear of. Publish may run on
-// a reactor and with a Directory stripe locked: it must only enqueue.
+// a reactor and with a Directory stripe locked: it must only enqueue, and keep
+// nothing of the Hook without a copy.
 type Webhooks interface {
 	Publish(a *App, h Hook)
 }
 
-// Hook is one webhook event. Its strings are safe to keep.
+// Hook is one webhook event. Its strings may be views.
 //
 // Pusher: webhooks.
 type Hook struct {
@@ -32,10 +33,9 @@ const (
 	HookSubscriptionCount = "subscription_count"
 )
 
-// hook passes an event on. The channel may be a view.
+// hook passes an event on.
 func (n *Node) hook(a *App, h Hook) {
 	if n.options.Webhooks != nil {
-		h.Channel = cloned(h.Channel)
 		n.options.Webhooks.Publish(a, h)
 	}
 }
@@ -45,7 +45,7 @@ func (s *Shard) clientEventHook(ss *session, e *Event, name string) {
 	if s.node.options.Webhooks == nil {
 		return
 	}
-	h := Hook{Name: HookClientEvent, Channel: e.Channel, Event: cloned(name), Data: cloned(e.Data), SocketID: e.Except.String()}
+	h := Hook{Name: HookClientEvent, Channel: e.Channel, Event: name, Data: e.Data, SocketID: e.Except.String()}
 	if m := ss.member(e.Channel); m != nil {
 		h.UserID = m.ID
 	}

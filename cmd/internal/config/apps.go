@@ -27,6 +27,7 @@ func (l *loader) apps() (apps []App, development bool) {
 			in.env, in.rename = l.env, names
 		}
 		resolve(l, appKeys, in, &apps[i])
+		apps[i].Webhooks = l.webhooks(tree, in.path)
 		missing := l.missingCredentials(in)
 		if len(trees) == 1 && len(missing) == len(credentials) {
 			l.generate(&apps[i], in.path)

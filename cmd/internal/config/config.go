@@ -52,6 +52,9 @@ type Server struct {
 	ReusePort       bool
 	TrustedProxies  []netip.Prefix // masked; empty: no proxy is trusted
 
+	DenyPrivateWebhooks bool   // webhooks go to the public internet only
+	WebhookStore        string // file; empty: the node chooses
+
 	TLS     TLS
 	Scaling Scaling
 }
@@ -128,6 +131,17 @@ type App struct {
 	ClientEventsPublicChannels bool
 
 	RateLimiting RateLimiting
+
+	Webhooks []Webhook
+}
+
+// Webhook says which events of an app go where (`apps.apps[].webhooks[]`).
+type Webhook struct {
+	URL           string
+	EventTypes    []string // empty: all
+	ChannelPrefix string
+	ChannelSuffix string
+	Headers       map[string]string
 }
 
 // ClientEventsFrom says whose client events an app relays.

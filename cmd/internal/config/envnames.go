@@ -62,9 +62,6 @@ func laterNames() []string {
 	for _, path := range slices.Concat(laterRootPaths, laterServerPaths) {
 		names = append(names, ruledName(serverPrefix, path))
 	}
-	for _, path := range laterAppPaths {
-		names = append(names, ruledName(appPrefix, path))
-	}
 	return names
 }
 

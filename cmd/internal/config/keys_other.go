@@ -21,7 +21,7 @@ var unusedEnvNames = []string{
 	"RESOUND_CONTROL",
 }
 
-// laterRootPaths, laterServerPaths and laterAppPaths are keys of features that
+// laterRootPaths and laterServerPaths are keys of features that
 // this version does not have. Setting one to something other than off is a
 // warning.
 var (
@@ -30,7 +30,6 @@ var (
 		"compression", "proxy_protocol", "unix_socket", "monitoring", "metrics_compat",
 		"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
 	}
-	laterAppPaths = []string{"webhooks"}
 )
 
 // laterEnvNames are environment names of such features that follow no key.

@@ -167,6 +167,21 @@ var nodeKeys = []key[Server]{
 		},
 		func(s *Server) any { return &s.TLS.Passphrase },
 	},
+	{
+		spec{
+			path: "webhooks.deny_private_addresses", fallback: "false",
+			meaning: "Refuse webhook receivers outside the public internet, by the address that is dialled.",
+			danger:  "Off, whoever may set a webhook's URL can make the node send requests into its own network.",
+		},
+		func(s *Server) any { return &s.DenyPrivateWebhooks },
+	},
+	{
+		spec{
+			path: "webhooks.store", null: "`storage/framework` of a Laravel project, else the user's cache directory",
+			meaning: "File in which webhooks that a stop leaves unsent wait for the next start. It holds events, no secrets.",
+		},
+		func(s *Server) any { return &s.WebhookStore },
+	},
 }
 
 // clusterKeys declares `servers.reverb.scaling`.

@@ -15,6 +15,9 @@ func Reference() string {
 	describe(&out, nodeKeys, serverPrefix)
 	out.WriteString("\n## Apps\n\n" + appPreamble)
 	describe(&out, appKeys, appPrefix)
+	out.WriteString("\n## Webhooks\n\n" + webhookPreamble)
+	describeFileOnly(&out, webhookKeys)
+	out.WriteString("\n### `headers`\n\nA map of names to texts, sent with each request.\n")
 	out.WriteString("\n## Cluster\n\nIn the file below `servers.reverb`. Without scaling, a mistake here is only a warning.\n")
 	describe(&out, clusterKeys, serverPrefix)
 	out.WriteString("\n## Drivers\n\nAt the top of the file.\n")
@@ -53,6 +56,16 @@ With several apps and no such id the variables are ignored, with a warning.
 Where none of ` + "`REVERB_APP_ID`, `REVERB_APP_KEY` and `REVERB_APP_SECRET`" + ` has a value, ` + "`PUSHER_APP_*`" + ` and then ` + "`SOKETI_DEFAULT_APP_*`" + ` stand in for the three; they override an app of
 the file only when it has their id or no credentials. Without any credentials a development app is made for one run; it is not for production.
 `
+
+const webhookPreamble = `In the file in each entry of ` + "`apps.apps[].webhooks`" + `; the environment has no names for them.
+`
+
+// describeFileOnly writes the keys of a section that the environment cannot set.
+func describeFileOnly[T any](out *strings.Builder, keys []key[T]) {
+	for _, k := range keys {
+		fmt.Fprintf(out, "\n### `%s`\n\n%s\n\n- %s; default: %s\n", k.path, k.meaning, k.kind(k.field(new(T))), k.defaultText())
+	}
+}
 
 // describe writes the keys of one section.
 func describe[T any](out *strings.Builder, keys []key[T], prefix string) {
@@ -131,7 +144,6 @@ func describeOthers(out *strings.Builder) {
 	out.WriteString("Setting one of these keys, or something below it, to something other than off is a warning.\n\n")
 	writePaths(out, "", laterRootPaths)
 	writePaths(out, serverSection, laterServerPaths)
-	writePaths(out, appSection, laterAppPaths)
 }
 
 // writePaths writes one list item with full paths.

@@ -66,8 +66,8 @@ func appSchema() *schema {
 	for _, k := range appKeys {
 		s.add(k.path, used)
 	}
+	s.add("webhooks", used)
 	s.addAll("", unusedAppPaths, unused)
-	s.addAll("", laterAppPaths, later)
 	return s
 }
 

@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 
 	"cmd/internal/config":        {"cmd/internal/config/dotenv"},
 	"cmd/internal/config/dotenv": {},
-	"cmd/internal/node":          {"channels", "cmd/internal/config", "loop", "pusher", "pusher/rest"},
+	"cmd/internal/node":          {"channels", "cmd/internal/config", "frame", "loop", "pusher", "pusher/rest"},
 	"cmd/internal/e2e":           {},
 	"cmd/internal/layout":        {},
 	"cmd/resound":                {"cmd/internal/config", "cmd/internal/node"},

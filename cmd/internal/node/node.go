@@ -35,13 +35,14 @@ type Node struct {
 	config   *config.Config
 	log      *slog.Logger
 	protocol *pusher.Node
+	webhooks *webhooks
 	engine   *loop.Engine
 	http     *rest.Server
 	listener *loop.HTTPListener
 }
 
 // New binds the port and assembles the node. Nothing is answered before Run.
-func New(o Options) (*Node, error) {
+func New(o Options) (_ *Node, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -56,7 +57,17 @@ func New(o Options) (*Node, error) {
 	for i := range o.Config.Apps {
 		apps = append(apps, appConfig(&o.Config.Apps[i]))
 	}
+	n.webhooks, err = newWebhooks(o.Config, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.webhooks.close() // puts back what it took from the store
+		}
+	}()
 	n.protocol, err = pusher.NewNode(pusher.Options{
+		Webhooks:               n.webhooks.orNil(),
 		Apps:                   apps,
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
@@ -65,6 +76,7 @@ func New(o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.webhooks.attach(n.protocol)
 	n.engine, err = loop.New(loop.Options{
 		Addr:             net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
 		ReusePort:        c.ReusePort,
@@ -95,6 +107,7 @@ func New(o Options) (*Node, error) {
 		Path:               c.Path,
 		MaxRequestBytes:    int(c.MaxRequestBytes),
 		SkipTimestampCheck: !c.VerifyTimestamp,
+		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
 		Logger:             o.Logger,
 	})
@@ -117,6 +130,7 @@ func (n *Node) Ready() <-chan struct{} { return n.engine.Ready() }
 func (n *Node) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer n.webhooks.close()
 	house, stop := context.WithCancel(context.Background())
 	defer stop()
 

@@ -1,0 +1,23 @@
+package node
+
+import (
+	"net"
+
+	"resound/frame"
+	"resound/loop"
+	"resound/pusher/rest"
+)
+
+// openFallback opens a connection without a socket on the reactor that handed the
+// session's first request over. It is rest.FallbackOptions.Open.
+func openFallback(via net.Conn, h rest.FallbackHandshake, s rest.FallbackStream) rest.FallbackConn {
+	c := via.(*loop.HTTPConn) // the listener accepts no others
+	return c.Reactor().PostOpen(frame.Request{
+		Path:         h.Path,
+		Query:        h.Query,
+		Host:         h.Host,
+		Origin:       h.Origin,
+		ForwardedFor: h.ForwardedFor,
+		UserAgent:    h.UserAgent,
+	}, c.RemoteAddr(), s)
+}
