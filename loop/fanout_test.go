@@ -246,3 +246,57 @@ func TestOneLargeFrameIsNotSlow(t *testing.T) {
 		t.Errorf("%d connections were closed as slow", got)
 	}
 }
+
+// TestMuchInOneTurnIsNotSlow queues more than MaxOutboundBytes before the turn
+// ends. The reactor is late then, not the client.
+func TestMuchInOneTurnIsNotSlow(t *testing.T) {
+	const items = 100
+	e, s, addr := startScript(t, loop.Options{MaxOutboundBytes: 8000}, nil)
+	client := open(t, addr, "a")
+	var want []byte
+	before := e.Stats().Writes
+	s.do(t, func() {
+		for i := range items {
+			f := frame.AppendBinary(nil, bytes.Repeat([]byte{byte(i)}, 1000))
+			want = append(want, f...)
+			s.Send(s.conns["a"], f)
+			if got := s.OutboundBytes(s.conns["a"]); got > 8000 {
+				t.Errorf("%d bytes wait after frame %d, want at most 8000", got, i)
+			}
+		}
+	})
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d of %d bytes, %v", n, len(want), err)
+	}
+	echoes(t, client)
+	if got := e.Stats(); got.Slow != 0 || got.Writes-before < items/10 || got.Writes-before > items/5 {
+		t.Errorf("got %+v after %d writes, want one for about 8 frames", got, before)
+	}
+}
+
+// TestWriteToABrokenConnection has one of two clients reset its connection while
+// the reactor is busy, which then sends to both before it can know.
+func TestWriteToABrokenConnection(t *testing.T) {
+	closed := make(chan string, 2)
+	e, s, addr := startScript(t, loop.Options{}, func(s *script) {
+		s.onClosed = func(name string) { closed <- name }
+	})
+	broken, other := open(t, addr, "broken"), open(t, addr, "other")
+	release := s.hold(t)
+	s.Post(&broadcast{frame: frame.AppendText(nil, []byte("news")), pace: 10})
+	if err := broken.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	_ = broken.Close()
+	release()
+	receive(t, other, ws.OpText, "news")
+	if got := wait(t, closed, "OnClosed"); got != "broken" {
+		t.Errorf("%s was closed", got)
+	}
+	echoes(t, other)
+	s.do(t, func() {})
+	if got := e.Stats(); got.Broken != 1 || got.Sockets != 1 || got.Panics != 0 {
+		t.Errorf("got %+v, want one broken and one left", got)
+	}
+}

@@ -53,6 +53,7 @@ type conn struct {
 	out     list
 	fd      int32 // -1 for a Virtual
 	handle  int32
+	grace   int32 // bytes that may wait beyond MaxOutboundBytes: the rest of one large write
 	need    int32 // bytes the frame at the front is known to take, 0 unknown; when closing, the second it ends
 	stage   stage
 	dirty   bool // in the queue of connections to flush
@@ -255,7 +256,7 @@ func (r *Reactor) flush(c *conn) {
 		return
 	}
 	if waiting := c.tcp.OutboundBuffered(); waiting > 0 {
-		if waiting > r.engine.options.MaxOutboundBytes {
+		if waiting > r.engine.options.MaxOutboundBytes+int(c.grace) {
 			r.overflow(c)
 			return
 		}
@@ -278,6 +279,9 @@ func (r *Reactor) flush(c *conn) {
 		r.destroy(c)
 		return
 	}
+	// What one write brings may be larger than all that may wait, a large roster
+	// for example. That alone makes no slow reader; what comes on top of it counts.
+	c.grace = int32(len(data) - n)
 	_, _ = c.tcp.Write(data[n:])
 }
 

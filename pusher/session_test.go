@@ -226,3 +226,62 @@ func TestMergesOnlyWhatEverybodyGets(t *testing.T) {
 		}
 	}
 }
+
+// panickyReactor panics on the nth send.
+type panickyReactor struct {
+	fakeReactor
+	countdown int
+}
+
+func (r *panickyReactor) Send(conn int32, frames []byte) {
+	if r.countdown--; r.countdown == 0 {
+		panic("injected")
+	}
+	r.fakeReactor.Send(conn, frames)
+}
+
+// TestPanicInARunRepeatsNothing: three publications leave as one piece, the
+// delivery of which panics half-way; a fourth arrives whole.
+func TestPanicInARunRepeatsNothing(t *testing.T) {
+	n, err := NewNode(Options{Apps: []AppConfig{{ID: "1", Key: "k", Secret: "s"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &panickyReactor{}
+	r.shard = n.NewShard(0, r)
+	n.Attach([]Mailbox{r})
+	for range 4 {
+		c := r.openConn("/app/k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		c.got = nil
+	}
+	trigger := func(data string) {
+		if err := n.Trigger(n.AppByID("1"), Event{Channel: "news", Name: `"e"`, Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trigger(`"1"`)
+	trigger(`"2"`)
+	trigger(`"3"`)
+	r.countdown = 3
+	for len(r.mail) > 0 {
+		func() {
+			finished := 1
+			defer func() {
+				_ = recover()
+				r.mail = r.mail[finished:]
+			}()
+			finished = r.shard.OnMail(r.mail)
+		}()
+	}
+	trigger(`"4"`)
+	r.pump()
+	for i, c := range r.conns {
+		got := strings.Join(c.got, "")
+		for _, data := range []string{`"1"`, `"2"`, `"3"`, `"4"`} {
+			if n := strings.Count(got, data); n > 1 || data == `"4"` && n != 1 {
+				t.Errorf("connection %d got %s %d times", i, data, n)
+			}
+		}
+	}
+}

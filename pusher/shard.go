@@ -47,6 +47,7 @@ type Shard struct {
 // walk is a delivery under way; it may take several calls of OnMail.
 type walk struct {
 	of       *Publication // first of the run; nil between deliveries
+	run      int          // publications put together
 	registry *channels.Registry
 	frames   []byte
 	except   int32
@@ -111,7 +112,18 @@ func (s *Shard) appShard(a *App) *appShard {
 
 // OnMail handles what was posted to the reactor, a run of publications for one
 // channel at a time.
+//
+// When a delivery panicked, the reactor has given up its first publication. The
+// others of its run may have reached some subscribers, so they are given up too:
+// lost and counted is better than twice.
 func (s *Shard) OnMail(batch []any) (finished int) {
+	if s.walk.of != nil && s.walk.of != batch[0] {
+		rest := min(s.walk.run-1, len(batch))
+		s.walk = walk{}
+		if rest > 0 {
+			return rest
+		}
+	}
 	switch item := batch[0].(type) {
 	case *Publication:
 		return s.deliver(item, batch)
@@ -139,7 +151,7 @@ func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
 		}
 		registry := as.audience(p.audience)
 		registry.Walk(p.name)
-		s.walk = walk{of: p, registry: registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
+		s.walk = walk{of: p, run: run, registry: registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
 	}
 	subscribers := s.walk.registry.Step(walkStep)
 	// From the end to the start: a send may close the connection it is for.

@@ -16,8 +16,9 @@ import (
 
 const (
 	// daemonEnv marks the process in the background; its value is the
-	// descriptor on which the parent waits for it to answer.
-	daemonEnv = "RESOUND_DAEMON_READY"
+	// descriptor on which the parent waits for it to answer. The underscore keeps
+	// it apart from configuration.
+	daemonEnv = "_RESOUND_READY_FD"
 
 	// daemonTimeout is how long the parent waits.
 	daemonTimeout = 30 * time.Second
@@ -27,11 +28,7 @@ const (
 // it answers, or with its failure. The log and the pid file lie in Laravel's
 // storage/logs where there is one, else in the working directory.
 func daemonize(out io.Writer, cfg *config.Config) error {
-	dir := filepath.Join("storage", "logs")
-	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
-		dir = "."
-	}
-	logName, pidName := filepath.Join(dir, "resound.log"), filepath.Join(dir, "resound.pid")
+	logName, pidName := daemonFiles()
 	log, err := os.OpenFile(logName, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("log file: %w", err)
@@ -67,10 +64,6 @@ func daemonize(out io.Writer, cfg *config.Config) error {
 		_ = cmd.Wait()
 		return fmt.Errorf("the server ended while starting; see %s", logName)
 	}
-	if err := os.WriteFile(pidName, []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o644); err != nil {
-		_ = cmd.Process.Kill()
-		return fmt.Errorf("pid file: %w", err)
-	}
 	fmt.Fprintf(out, "\n  INFO  Running in the background: pid %d, log %s, pid file %s.\n", cmd.Process.Pid, logName, pidName)
 	if cfg.Development {
 		fmt.Fprintf(out, "  WARN  No credentials are configured; those of this run are in %s.\n", logName)
@@ -78,17 +71,32 @@ func daemonize(out io.Writer, cfg *config.Config) error {
 	return cmd.Process.Release()
 }
 
-// daemonReady tells a waiting parent that the server answers.
-func daemonReady() error {
+// daemonFiles names the log and the pid file of a server in the background.
+func daemonFiles() (log, pid string) {
+	dir := filepath.Join("storage", "logs")
+	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
+		dir = "."
+	}
+	return filepath.Join(dir, "resound.log"), filepath.Join(dir, "resound.pid")
+}
+
+// daemonReady writes the pid file and tells the waiting parent that the server
+// answers. end removes the file. In the foreground it does nothing.
+func daemonReady() (end func(), err error) {
 	fd, err := strconv.Atoi(os.Getenv(daemonEnv))
 	if err != nil {
-		return nil // not in the background
+		return func() {}, nil
 	}
+	_, pidName := daemonFiles()
+	if err := os.WriteFile(pidName, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+		return nil, fmt.Errorf("pid file: %w", err)
+	}
+	end = func() { _ = os.Remove(pidName) }
 	f := os.NewFile(uintptr(fd), "ready")
 	if f == nil {
-		return fmt.Errorf("descriptor %d is not open", fd)
+		return end, fmt.Errorf("descriptor %d is not open", fd)
 	}
 	defer f.Close()
 	_, err = f.Write([]byte{1})
-	return err
+	return end, err
 }

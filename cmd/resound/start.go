@@ -109,9 +109,11 @@ func start(c *cobra.Command, flags config.Flags) error {
 	case <-n.Ready():
 	}
 	announce(c.OutOrStdout(), cfg, n.Addr())
-	if err := daemonReady(); err != nil {
-		log.Warn("tell the parent process", "error", err)
+	removePID, err := daemonReady()
+	if err != nil {
+		return err
 	}
+	defer removePID()
 	return wait(c.OutOrStdout(), signals, ended, cancel, log)
 }
 

@@ -159,7 +159,7 @@ func (n *Node) Run(ctx context.Context) error {
 // drain closes everything at the pace clients can stand.
 func (n *Node) drain() {
 	over := n.config.Server.DrainTimeout
-	n.log.Info("draining", "connections", n.engine.Stats().Connections, "over", over)
+	n.log.Info("draining", "connections", n.engine.Stats().Connections, "over", over.String())
 	n.protocol.Drain()
 	n.engine.Drain(pusher.ErrDraining.Code, pusher.ErrDraining.Message, over)
 	ctx, cancel := context.WithTimeout(context.Background(), httpDrainTimeout)

@@ -1,0 +1,53 @@
+// Drives Chromium: opens pages and waits for what they show.
+import { chromium } from 'playwright-core'
+import { emit, serve } from './lines.mjs'
+
+let context
+
+export const operations = {
+  async launch({ executable, profile }) {
+    context = await chromium.launchPersistentContext(profile, {
+      executablePath: executable,
+      headless: true,
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    })
+  },
+
+  async open({ client, url }) {
+    const page = await context.newPage()
+    page.on('console', (message) => emit({ client, name: 'console', value: message.text() }))
+    page.on('pageerror', (error) => emit({ client, name: 'page_error', value: String(error) }))
+    pages.set(client, page)
+    await page.goto(url)
+  },
+
+  // text waits until an element shows up and returns its text.
+  async text({ client, selector, timeout }) {
+    return pages.get(client).locator(selector).first().textContent({ timeout })
+  },
+
+  async count({ client, selector }) {
+    return pages.get(client).locator(selector).count()
+  },
+
+  async click({ client, selector, timeout }) {
+    await pages.get(client).locator(selector).click({ timeout })
+  },
+
+  async shut({ client }) {
+    await pages.get(client).close()
+  },
+}
+
+const pages = new Map()
+
+await serve(operations, () => context?.close())

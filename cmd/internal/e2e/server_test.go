@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"net"
+	"net/http"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// credentials name one app.
+type credentials struct{ id, key, secret string }
+
+// testApp is the app of servers that are started without other settings.
+var testApp = credentials{"123456", "reverb-key", "reverb-secret"}
+
+// environment gives credentials to a server as Laravel does.
+func (c credentials) environment() map[string]string {
+	return map[string]string{"REVERB_APP_ID": c.id, "REVERB_APP_KEY": c.key, "REVERB_APP_SECRET": c.secret}
+}
+
+// startOptions say how to start a server.
+type startOptions struct {
+	args []string // behind "start"; nil means a free port on 127.0.0.1
+	env  map[string]string
+	dir  string // working directory; empty means an empty one
+	bare bool   // no credentials in the environment
+}
+
+// server is a running resound.
+type server struct {
+	*process
+	port int
+	path string // prefix of every route, such as "/ws"
+}
+
+// anyPort makes the kernel choose the port.
+var anyPort = []string{"--host", "127.0.0.1", "--port", "0"}
+
+// command returns the command of resound with args, in an environment that has
+// only env.
+func command(t *testing.T, dir string, env map[string]string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	cmd.Dir = dir
+	if dir == "" {
+		cmd.Dir = t.TempDir()
+	}
+	// A directory of its own: neither settings of the user nor a socket of
+	// another server are found there.
+	home := t.TempDir()
+	cmd.Env = []string{"HOME=" + home, "TMPDIR=" + home, "XDG_RUNTIME_DIR=" + home, "GORACE=halt_on_error=1"}
+	for name, value := range env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	return cmd
+}
+
+// start starts a server and waits until it listens.
+func start(t *testing.T, o startOptions) *server {
+	t.Helper()
+	env := map[string]string{}
+	if !o.bare {
+		env = testApp.environment()
+	}
+	for name, value := range o.env {
+		env[name] = value
+	}
+	if o.args == nil {
+		o.args = anyPort
+	}
+	s := &server{process: launch(t, command(t, o.dir, env, append([]string{"start"}, o.args...)...))}
+	if i := slices.Index(o.args, "--path"); i >= 0 {
+		s.path = "/" + strings.Trim(o.args[i+1], "/")
+	}
+	found := s.expectOutput(t, `Starting server on 127\.0\.0\.1:(\d+)`)
+	port, err := strconv.Atoi(found[1])
+	if err != nil || port == 0 {
+		t.Fatalf("port %q printed, want that of the listener", found[1])
+	}
+	s.port = port
+	s.expectUp(t)
+	return s
+}
+
+func (s *server) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// url returns the address of an HTTP route behind the path prefix.
+func (s *server) url(route string) string { return "http://" + s.address() + s.path + route }
+
+// expectUp waits until the health check is answered.
+func (s *server) expectUp(t *testing.T) {
+	t.Helper()
+	eventually(t, "GET /up is 200", func() bool { return s.status("/up") == http.StatusOK })
+}
+
+// status returns the status of a GET, or 0 when there is no answer.
+func (s *server) status(route string) int {
+	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(s.url(route))
+	if err != nil {
+		return 0
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+// eventually asks until the answer is yes: for what another process does without
+// telling anybody.
+func eventually(t *testing.T, what string, reached func() bool) {
+	t.Helper()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.Now().Add(patience); !reached(); <-poll.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("not reached within %v: %s", patience, what)
+		}
+	}
+}
