@@ -27,5 +27,6 @@
 // Options.MaxSockets bounds descriptors, Options.MaxOutboundBytes what a
 // connection may leave unread, Options.HandshakeTimeout and closeTimeout how long
 // a connection may take to begin and to end; mailSlice and flushSlice how long a
-// turn keeps I/O waiting; maxPostedBytes what a Virtual may have waiting. A panic closes the connection it happened for.
+// turn keeps I/O waiting; maxPostedBytes what a Virtual may have waiting. A panic
+// closes the connection it happened for.
 package loop

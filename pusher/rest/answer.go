@@ -41,8 +41,11 @@ func tooMany(what string, limit, retryAfter int) error {
 }
 
 // answer sends out as the body of a 200, or the status alone when another one is
-// set.
+// set, unless the response is made already.
 func (r *request) answer() {
+	if r.written {
+		return
+	}
 	if r.status != 0 {
 		writeText(r.ctx, r.status, "")
 		return

@@ -12,7 +12,7 @@ import (
 // onBrokenRequest answers what could not be read as a request. fasthttp closes
 // the connection afterwards.
 func (s *Server) onBrokenRequest(ctx *fasthttp.RequestCtx, err error) {
-	status, text := s.brokenRequest(err)
+	status, text := s.brokenRequest(err, s.maxBodyBytes(&ctx.Request.Header))
 	writeText(ctx, status, text)
 	s.counters.answered(status)
 	if c, ok := ctx.Conn().(*lingeringConn); ok {
@@ -20,13 +20,13 @@ func (s *Server) onBrokenRequest(ctx *fasthttp.RequestCtx, err error) {
 	}
 }
 
-func (s *Server) brokenRequest(err error) (status int, text string) {
+func (s *Server) brokenRequest(err error, maxBodyBytes int) (status int, text string) {
 	var headers *fasthttp.ErrSmallBuffer
 	var timeout net.Error
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return fasthttp.StatusRequestEntityTooLarge,
-			fmt.Sprintf("Payload too large. The limit is %d bytes of body; raise REVERB_MAX_REQUEST_SIZE for larger events.", s.options.MaxRequestBytes)
+			fmt.Sprintf("Payload too large. The limit is %d bytes of body; raise REVERB_MAX_REQUEST_SIZE for larger events.", maxBodyBytes)
 	case errors.As(err, &headers):
 		return fasthttp.StatusRequestHeaderFieldsTooLarge,
 			fmt.Sprintf("Request header fields too large. The limit is %d bytes for the request line and all headers.", s.options.MaxHeaderBytes)

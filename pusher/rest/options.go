@@ -61,6 +61,9 @@ type Options struct {
 	// auth_timestamp may be 600 s old or ahead.
 	SkipTimestampCheck bool
 
+	// Fallback is for clients that cannot speak WebSocket.
+	Fallback FallbackOptions
+
 	// Ready tells what GET /ready answers besides draining and over capacity,
 	// which the node knows. Nil means ready.
 	Ready func() Readiness
@@ -127,5 +130,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return o, nil
+	var err error
+	o.Fallback, err = o.Fallback.withDefaults()
+	return o, err
 }

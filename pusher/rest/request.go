@@ -25,13 +25,14 @@ type request struct {
 	path       string    // as it came, escapes and all
 	unprefixed string    // path without Options.Path
 	rawQuery   string    // behind the question mark
-	args       [2]string // segments that the route leaves open, decoded
+	args       [3]string // segments that the route leaves open, decoded
 	body       []byte
 
 	query     auth.Query
 	canonical []byte // what the signature signs
 	out       []byte // body of the response
 	status    int    // of an answer that is no refusal; 0 means 200
+	written   bool   // the endpoint has made the response itself
 
 	events   []event
 	channels []string

@@ -16,7 +16,8 @@ type route struct {
 }
 
 // endpoint appends the body of a 200 to r.out, sets r.status for another answer
-// without a body, or returns a refusal.
+// without a body, sets r.written when it makes the response itself, or returns a
+// refusal.
 type endpoint func(*request) error
 
 // routes is every route there is. The most frequent stands first.
@@ -60,7 +61,7 @@ func routes() []route {
 
 // maxSegments is the length of the longest path in the table, and one more to
 // tell a longer one.
-const maxSegments = 6
+const maxSegments = 7
 
 // serve finds the route of a request, checks who asks and calls the endpoint.
 func (s *Server) serve(r *request) error {

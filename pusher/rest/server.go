@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +20,7 @@ type Server struct {
 	requests sync.Pool // of *request
 	budgets  budgets
 	shields  shields
+	fallback *fallback
 	counters counters
 }
 
@@ -29,11 +31,15 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, routes: routes()}
+	s := &Server{options: o, routes: routes(), fallback: newFallback(o.Fallback, o.WriteTimeout)}
+	if o.Fallback.Open != nil {
+		s.routes = append(s.routes, fallbackRoutes()...)
+	}
 	s.requests.New = func() any { return new(request) }
 	s.http = fasthttp.Server{
 		Handler:            s.Handle,
 		ErrorHandler:       s.onBrokenRequest,
+		HeaderReceived:     s.onHeader,
 		Logger:             debugLog{o.Logger},
 		ReadTimeout:        o.ReadTimeout,
 		WriteTimeout:       o.WriteTimeout,
@@ -56,13 +62,15 @@ func New(o Options) (*Server, error) {
 // Serve serves the connections that ln accepts until Shutdown is called or ln
 // fails. Call it once. It closes every connection it accepted.
 func (s *Server) Serve(ln net.Listener) error {
+	defer s.fallback.stop()
 	return s.http.Serve(lingeringListener{ln})
 }
 
-// Shutdown closes the listener, ends idle connections, lets requests in flight
-// end, and returns when all have or ctx is done, then with ctx's error.
+// Shutdown closes the listener, ends idle connections and sessions without
+// WebSocket, lets requests in flight end, and returns when all have or ctx is done, then with ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	return s.http.ShutdownWithContext(ctx)
+	s.fallback.stop()
+	return errors.Join(s.http.ShutdownWithContext(ctx), s.fallback.wait(ctx))
 }
 
 // Handle answers one request. It is what Serve calls for each, exported for a

@@ -16,6 +16,8 @@ type Stats struct {
 	Overloaded        uint64 // triggers answered 503 because deliveries wait
 	Panics            uint64 // requests answered 500
 
+	FallbackSessions int // open now
+
 	Shield shield.Stats // of all apps
 }
 
@@ -27,6 +29,7 @@ func (s *Server) Stats() Stats {
 		RateLimited:       c.rateLimited.Load(),
 		Overloaded:        c.overloaded.Load(),
 		Panics:            c.panics.Load(),
+		FallbackSessions:  s.fallback.count(),
 		Shield:            s.shields.counters.Stats(),
 	}
 	for i := range out.Responses {
