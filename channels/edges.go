@@ -18,8 +18,17 @@ type Edges interface {
 // NoEdges ignores everything.
 type NoEdges struct{}
 
-func (NoEdges) Occupied(string)               {}
-func (NoEdges) Vacated(string)                {}
-func (NoEdges) MemberAdded(string, *Member)   {}
+// Occupied does nothing.
+func (NoEdges) Occupied(string) {}
+
+// Vacated does nothing.
+func (NoEdges) Vacated(string) {}
+
+// MemberAdded does nothing.
+func (NoEdges) MemberAdded(string, *Member) {}
+
+// MemberRemoved does nothing.
 func (NoEdges) MemberRemoved(string, *Member) {}
+
+// Counted does nothing.
 func (NoEdges) Counted(string, int, Interest) {}
