@@ -26,7 +26,8 @@ type Interest uint64
 func (i Interest) Has(reactor int) bool { return i&(1<<reactor) != 0 }
 
 // Emit hands a numbered publication to the reactors of interest. It runs with
-// a stripe locked: it may post to mailboxes and nothing else.
+// a stripe locked: it may encode and post to mailboxes, and must neither wait
+// nor call the Directory.
 type Emit func(to Interest, seq uint64)
 
 // Directory is what a node knows of one app's channels. Safe for concurrent use.
@@ -181,6 +182,25 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 	out := s.subscribed(c, now)
 	out.First = first
 	return out, c.roster.appendMembers(members), nil
+}
+
+// Revisit tells a connection that is subscribed already what it would be told if
+// it subscribed now, and appends the roster of a presence channel to members.
+// Since is the number to subscribe with from now on.
+func (d *Directory) Revisit(name string, members []*Member, now time.Time) (Subscribed, []*Member) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok {
+		return Subscribed{Name: name}, members
+	}
+	if c.roster != nil {
+		members = c.roster.appendMembers(members)
+	}
+	out := s.subscribed(c, now)
+	out.Occupied = false
+	return out, members
 }
 
 // Leave takes back what Join counted. When it was the user's last connection,

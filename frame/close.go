@@ -23,6 +23,7 @@ const (
 	CloseNormal        = 1000
 	CloseProtocolError = 1002
 	CloseNoStatus      = 1005 // never on the wire: a close frame without a code
+	CloseAbnormal      = 1006 // never on the wire: no close frame at all
 	CloseInvalidUTF8   = 1007
 	CloseTooBig        = 1009
 )

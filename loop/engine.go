@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -204,9 +205,22 @@ func (e *Engine) Close() {
 func (e *Engine) Tick() {
 	for _, r := range e.reactors {
 		if r.ticking.CompareAndSwap(false, true) {
-			r.Post(tick{})
+			r.mailbox.again()
 		}
 	}
+}
+
+// isOurs tells from what follows the prefix in a request line whether the path
+// has the one segment that is missing, and whether enough is there to know.
+func (e *Engine) isOurs(rest []byte) (ours, known bool) {
+	end := bytes.IndexAny(rest, " ?/\r\n")
+	switch {
+	case end < 0:
+		return false, false
+	case rest[end] == '/':
+		return false, true
+	}
+	return end > 0 || e.options.WebSocketPrefix == "/", true
 }
 
 func (e *Engine) seconds() uint32 { return uint32(e.options.Now().Sub(e.start) / time.Second) }
@@ -223,14 +237,26 @@ func (e *Engine) bound(l gnet.EventLoop) *Reactor {
 		if r.loop == nil {
 			r.loop = l
 			r.now = e.seconds()
-			if _, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i]); err != nil {
-				e.options.Logger.Error("enroll a mailbox", "reactor", i, "error", err)
-			}
+			r.bound.Store(true)
+			enrolled, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i])
 			e.bells[i] = nil // gnet closes it once it has its own
+			go e.watch(enrolled, err)
 			return r
 		}
 	}
 	panic("more event loops than reactors")
+}
+
+// watch makes it fatal when a reactor cannot get its mail.
+func (e *Engine) watch(enrolled <-chan gnet.RegisteredResult, err error) {
+	if err == nil {
+		err = (<-enrolled).Err
+	}
+	if err == nil || e.stopping.Load() {
+		return
+	}
+	e.options.Logger.Error("an event loop cannot take its mailbox", "error", err)
+	_ = e.gnet.Stop(context.Background())
 }
 
 // callbacks is what gnet calls, on the event loops unless noted.
@@ -248,7 +274,7 @@ func (cb *callbacks) OnBoot(g gnet.Engine) gnet.Action {
 
 // OnOpen takes a connection in, or refuses it while descriptors are left to do
 // so: gnet gives up altogether when accept fails for want of them.
-func (cb *callbacks) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
+func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 	if _, ok := g.Context().(*Reactor); ok {
 		return nil, gnet.None
 	}
@@ -258,7 +284,14 @@ func (cb *callbacks) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 		return unavailable, gnet.Close
 	}
 	e.sockets.Add(1)
-	e.bound(g.EventLoop()).onOpen(g)
+	r := e.bound(g.EventLoop())
+	defer func() {
+		if p := recover(); p != nil {
+			r.fault(p)
+			action = gnet.Close
+		}
+	}()
+	r.onOpen(g)
 	return nil, gnet.None
 }
 

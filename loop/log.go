@@ -6,14 +6,16 @@ import (
 	"os"
 )
 
-// quiet passes gnet's warnings and errors on and drops its chatter.
+// quiet passes gnet's errors on and drops its chatter.
 type quiet struct{ log *slog.Logger }
 
 func (quiet) Debugf(string, ...any) {}
 func (quiet) Infof(string, ...any)  {}
 
+// Warnf passes on at debug: what gnet warns of are events of connections that
+// are closed already, which peers can cause at will.
 func (q quiet) Warnf(format string, args ...any) {
-	q.log.Warn("event loop: " + fmt.Sprintf(format, args...))
+	q.log.Debug("event loop: " + fmt.Sprintf(format, args...))
 }
 
 func (q quiet) Errorf(format string, args ...any) {

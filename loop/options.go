@@ -19,9 +19,10 @@ type Options struct {
 	// Reactors is the number of event loops. Zero means one per CPU.
 	Reactors int
 
-	// WebSocketPrefix begins the paths of WebSocket handshakes. A GET whose
-	// path begins otherwise, and every other request, goes to HTTP. Empty means
-	// "/": all GETs are handshakes.
+	// WebSocketPrefix begins the paths of WebSocket handshakes, in which exactly
+	// one segment follows: "/app/" for "/app/key". A GET of any other path, and
+	// every other request, goes to HTTP. Empty means "/", where the segment may
+	// be missing.
 	WebSocketPrefix string
 
 	// NewHandler makes the handler of a reactor. It is called once for each,

@@ -21,6 +21,10 @@ const (
 	// mailSlice is how many frames a turn queues before it begins to write.
 	mailSlice = 8192
 
+	// mailItems is how many posted items a turn handles at most, for those that
+	// queue nothing.
+	mailItems = 1024
+
 	// maxQueued is how many frames may wait in all lists of a reactor before it
 	// writes first and takes mail later. What exceeds it stays in the mailbox,
 	// whose length publishers look at.
@@ -79,12 +83,20 @@ type Reactor struct {
 	now       uint32 // seconds since the engine was made, as of the last tick
 
 	out     outbound
-	queued  uint64      // frames ever queued, to measure a turn by
-	mail    []any       // taken from the mailbox, being handled
-	mailAt  int         // items of mail finished
-	current *conn       // whose turn it is
-	drained int32       // handles below it were told to go
-	ticking atomic.Bool // a tick is in the mailbox
+	queued  uint64 // frames ever queued, to measure a turn by
+	mail    []any  // taken from the mailbox, being handled
+	mailAt  int    // items of mail finished
+	current *conn  // whose turn it is
+	drained int32  // handles below it were told to go
+
+	// What must not wait behind the mail: a sweep that is due, and how far a
+	// drain has come. Set by anyone, taken by the reactor.
+	ticking  atomic.Bool
+	draining atomic.Pointer[drain]
+
+	// bound is set once the reactor has an event loop. Until then it has no
+	// connection, and nobody would take its mail.
+	bound atomic.Bool
 
 	stats counters
 }
@@ -96,12 +108,23 @@ func (r *Reactor) Index() int { return r.index }
 func (r *Reactor) Now() uint32 { return r.now }
 
 // Post hands item to the handler's OnMail. Items posted by one goroutine arrive
-// in order. Safe for concurrent use; it never blocks on the reactor.
-func (r *Reactor) Post(item any) { r.mailbox.post(item) }
+// in order. A reactor that never had a connection drops it: there is nobody it
+// could concern. Safe for concurrent use; it never blocks on the reactor.
+func (r *Reactor) Post(item any) {
+	if r.bound.Load() {
+		r.mailbox.post(item)
+	}
+}
 
-// Pending is the number of posted items that OnMail has not finished. Safe for
-// concurrent use.
-func (r *Reactor) Pending() int { return int(r.mailbox.pending.Load()) }
+// Pending is the number of posted items that OnMail has not finished, and one
+// more while a sweep is due. Safe for concurrent use.
+func (r *Reactor) Pending() int {
+	n := int(r.mailbox.pending.Load())
+	if r.bound.Load() && r.ticking.Load() {
+		n++
+	}
+	return n
+}
 
 // Send queues one or more whole frames for conn. They are written when the turn
 // ends, together with whatever else waits for it. frame must not change until
@@ -275,14 +298,30 @@ func (r *Reactor) flush(c *conn) {
 		return
 	}
 	if err != nil {
-		r.stats.broken.Add(1)
-		r.destroy(c)
+		r.broke(c)
 		return
 	}
 	// What one write brings may be larger than all that may wait, a large roster
 	// for example. That alone makes no slow reader; what comes on top of it counts.
 	c.grace = int32(len(data) - n)
 	_, _ = c.tcp.Write(data[n:])
+}
+
+// broke takes leave of a connection that cannot be written to. The event loop is
+// about to be told of it and closes it then; closing it here would do so under
+// the feet of whoever is sending, and of the event.
+func (r *Reactor) broke(c *conn) {
+	r.stats.broken.Add(1)
+	if c.stage == open {
+		r.stats.closed(frame.CloseAbnormal)
+	}
+	r.leave(c)
+	r.out.drop(&c.out)
+	c.unshut = false
+	c.need = int32(r.now) // for the next sweep, should the event not come
+	if r.current == c {
+		c.doomed = true
+	}
 }
 
 // overflow closes a connection that does not read. The close frame is queued
@@ -302,11 +341,22 @@ func (r *Reactor) overflow(c *conn) {
 	}
 }
 
-// onBell is the turn that posted items get: some mail, then some writes, then
-// whatever I/O is ready, and on from there in the next turn.
+// onBell is the turn that posted items get: what may not wait, some mail, some
+// writes, then whatever I/O is ready, and on from there in the next turn.
 func (r *Reactor) onBell() {
+	defer func() {
+		if p := recover(); p != nil {
+			r.fault(p)
+			r.mailbox.again()
+		}
+	}()
+	if r.ticking.Load() {
+		r.sweep()
+	}
+	if d := r.draining.Swap(nil); d != nil {
+		d.run(r)
+	}
 	if r.mailAt == len(r.mail) {
-		clear(r.mail)
 		if cap(r.mail) > keepNodes {
 			r.mail = nil
 		}
@@ -314,12 +364,12 @@ func (r *Reactor) onBell() {
 	} else {
 		r.mailbox.heard()
 	}
-	for start := r.queued; r.mailAt < len(r.mail); {
-		if r.queued-start >= mailSlice || r.out.used >= maxQueued {
-			break
-		}
+	start, handled := r.queued, 0
+	for r.mailAt < len(r.mail) && handled < mailItems && r.queued-start < mailSlice && r.out.used < maxQueued {
 		n := r.handleMail(r.mail[r.mailAt:])
+		clear(r.mail[r.mailAt : r.mailAt+n])
 		r.mailAt += n
+		handled += max(1, n)
 		r.mailbox.finished(n)
 	}
 	r.flushSome()
@@ -337,31 +387,18 @@ func (r *Reactor) handleMail(batch []any) (finished int) {
 			finished = 1
 		}
 	}()
-	switch item := batch[0].(type) {
-	case tick:
-		r.sweep()
+	if own, ok := batch[0].(visit); ok {
+		own()
 		return 1
-	case *drain:
-		return item.run(r)
-	case visit:
-		item()
-		return 1
-	default:
-		n := 1
-		for n < len(batch) && !isOwn(batch[n]) {
-			n++
+	}
+	n := 1
+	for n < len(batch) {
+		if _, own := batch[n].(visit); own {
+			break
 		}
-		return r.handler.OnMail(batch[:n])
+		n++
 	}
-}
-
-// isOwn reports whether an item is for the reactor rather than its handler.
-func isOwn(item any) bool {
-	switch item.(type) {
-	case tick, *drain, visit:
-		return true
-	}
-	return false
+	return r.handler.OnMail(batch[:n])
 }
 
 func (r *Reactor) flushSome() {

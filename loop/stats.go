@@ -53,7 +53,7 @@ type Stats struct {
 	Slow        uint64         // connections closed because they did not read
 	Broken      uint64         // connections that failed while written to
 	Panics      uint64         // panics recovered
-	Closes      map[int]uint64 // connections closed, by code; 1005 is "without one"
+	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
 }
 
 // Stats sums the counters. Safe for concurrent use.

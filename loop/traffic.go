@@ -45,7 +45,7 @@ func (r *Reactor) onClosed(c *conn) {
 	c.stage = closing
 	if wasOpen {
 		r.stats.connections.Add(-1)
-		r.stats.closed(frame.CloseNoStatus)
+		r.stats.closed(frame.CloseAbnormal)
 		r.dismiss(c.handle)
 	}
 	c.tcp.SetContext(nil)
@@ -103,6 +103,10 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 		r.handOver(c, view)
 		return false
 	} else if n < len(want) {
+		return false
+	}
+	if ours, known := r.engine.isOurs(view[len(want):min(len(view), frame.MaxHeadBytes)]); known && !ours {
+		r.handOver(c, view)
 		return false
 	}
 	n := frame.HeadLen(view[:min(len(view), frame.MaxHeadBytes)])

@@ -139,7 +139,7 @@ func TestVirtualConnection(t *testing.T) {
 				p.expect(t, "shut")
 			},
 			false,
-			map[int]uint64{1005: 1},
+			map[int]uint64{1006: 1},
 		},
 		{
 			"a message above the read limit closes it with 1009",

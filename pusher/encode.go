@@ -40,7 +40,7 @@ func appendError(dst []byte, e *Error) []byte {
 // error() never fires there.
 func appendSubscriptionError(dst []byte, channel string, e *Error) []byte {
 	kind, status := "AuthError", 401
-	if e != ErrUnauthorized {
+	if e.Code != ErrUnauthorized.Code {
 		kind, status = "LimitReached", 4000+e.Code%1000
 	}
 	dst = append(dst, `{"event":"pusher:subscription_error","data":"{\"type\":\"`...)

@@ -49,5 +49,6 @@ var (
 	ErrMemberTooLarge = &Error{4009, "Presence member is too large"}
 	ErrMembers        = &Error{4004, "Presence channel is over its member limit"}
 	ErrMember         = &Error{4009, "Presence channel_data needs a user_id that is a string or a number"}
+	ErrBusy           = &Error{4100, "Server is overloaded, try again"}
 	ErrOverload       = &Error{4301, "Server is overloaded, client event dropped"}
 )

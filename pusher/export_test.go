@@ -53,6 +53,8 @@ func (f *Fake) Trigger(channel, event, data, except string) {
 }
 
 func (f *Fake) Terminate(user string) {
-	f.node.TerminateUser(f.app, user)
+	if err := f.node.TerminateUser(f.app, user); err != nil {
+		f.t.Fatal(err)
+	}
 	f.reactor.pump()
 }

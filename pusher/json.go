@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/tidwall/gjson"
 )
 
 // MaxJSONDepth bounds the nesting of what clients and applications send.
@@ -67,9 +69,17 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // cloned copies a string that may be a view.
 func cloned(s string) string { return strings.Clone(s) }
 
-// ValidDepth reports whether JSON text nests no deeper than MaxJSONDepth. It
-// counts brackets outside strings and does not otherwise validate.
-func ValidDepth(text []byte) bool {
+// ValidJSON reports whether text is JSON that nests no deeper than MaxJSONDepth.
+// It is the only way to validate what came from outside: validating recurses, so
+// the depth must be known first, or a stack that overflows ends the process.
+func ValidJSON(text string) bool { return ValidDepth(text) && gjson.Valid(text) }
+
+// ValidDepth reports whether text nests no deeper than MaxJSONDepth. It counts
+// brackets outside strings and does not otherwise validate.
+func ValidDepth(text string) bool {
+	if strings.Count(text, "{")+strings.Count(text, "[") <= MaxJSONDepth {
+		return true // Fast path.
+	}
 	depth := 0
 	inString := false
 	for i := 0; i < len(text); i++ {
@@ -92,4 +102,16 @@ func ValidDepth(text []byte) bool {
 		}
 	}
 	return true
+}
+
+// field returns a member of an object. Of duplicate keys the last counts, as in
+// PHP and JavaScript.
+func field(object gjson.Result, key string) (value gjson.Result) {
+	object.ForEach(func(k, v gjson.Result) bool {
+		if k.Str == key {
+			value = v
+		}
+		return true
+	})
+	return value
 }

@@ -21,7 +21,7 @@ type message struct {
 // it is not a JSON object whose event is a string. Of duplicate keys the last
 // counts, as in PHP and JavaScript.
 func parseMessage(isText bool, payload []byte) (m message, ok bool) {
-	if !isText && !utf8.Valid(payload) || !ValidDepth(payload) || !gjson.ValidBytes(payload) {
+	if !isText && !utf8.Valid(payload) || !ValidJSON(view(payload)) {
 		return m, false
 	}
 	object := gjson.Parse(view(payload))
@@ -50,7 +50,7 @@ func parseMessage(isText bool, payload []byte) (m message, ok bool) {
 func (m *message) object() (o gjson.Result, ok bool) {
 	o = m.data
 	if o.Type == gjson.String {
-		if !gjson.Valid(o.Str) || !ValidDepth([]byte(o.Str)) {
+		if !ValidJSON(o.Str) {
 			return o, false
 		}
 		o = gjson.Parse(o.Str)
@@ -88,10 +88,23 @@ func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
 		s.onSignin(conn, ss, &m)
 	case strings.HasPrefix(m.event, "client-"):
 		s.onClientEvent(conn, ss, &m)
-	case strings.HasPrefix(m.event, "pusher:") || m.channel.Type != gjson.String || !m.data.IsObject() && !m.data.IsArray() && m.data.Type != gjson.Null:
+	case strings.HasPrefix(m.event, "pusher:") || !m.harmless():
 		s.sendError(conn, ErrMessageFormat)
 	}
 	// Reverb: any other event is silently ignored.
+}
+
+// harmless reports whether an event that means nothing here has a form that
+// Reverb ignores: a channel, and data that is no bare value.
+func (m *message) harmless() bool {
+	if m.channel.Type != gjson.String {
+		return false
+	}
+	if m.data.Type == gjson.Null || m.data.IsArray() {
+		return true
+	}
+	_, ok := m.object()
+	return ok
 }
 
 // withinRate counts a message against the app's rate limit and answers one that

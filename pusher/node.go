@@ -120,6 +120,15 @@ func (n *Node) Drain() { n.draining.Store(true) }
 // Draining reports whether Drain was called.
 func (n *Node) Draining() bool { return n.draining.Load() }
 
+// admit counts a connection unless the node is at its limit.
+func (n *Node) admit() bool {
+	if now := n.connections.Add(1); n.options.MaxConnections > 0 && now > n.options.MaxConnections {
+		n.connections.Add(-1)
+		return false
+	}
+	return true
+}
+
 // OverCapacity reports whether a new connection would be refused with 4100.
 func (n *Node) OverCapacity() bool {
 	return n.options.MaxConnections > 0 && n.connections.Load() >= n.options.MaxConnections
@@ -224,13 +233,30 @@ func (n *Node) post(to channels.Interest, item any) {
 
 // TerminateUser closes every connection of the app that is signed in as userID
 // or on which userID is a presence member, with code 4009 so that clients stay away. It returns once
-// the request waits in every reactor's mailbox.
+// the request waits in every reactor's mailbox. The only error is ErrOverloaded.
 //
 // Pusher: POST /apps/{id}/users/{user_id}/terminate_connections.
-func (n *Node) TerminateUser(a *App, userID string) {
-	for _, m := range n.mailboxes {
-		m.Post(&terminateUser{app: a, userID: userID})
+func (n *Node) TerminateUser(a *App, userID string) error {
+	everywhere := channels.Interest(1)<<len(n.mailboxes) - 1
+	if n.overloaded(everywhere) {
+		return ErrOverloaded
 	}
+	n.post(everywhere, &terminateUser{app: a, userID: userID})
+	return nil
+}
+
+// Overloaded reports whether a trigger for any of the channels would be refused
+// now, so that one for several channels need not be refused half-way.
+func (n *Node) Overloaded(a *App, names []string) bool {
+	var to channels.Interest
+	for _, name := range names {
+		if user, ok := strings.CutPrefix(name, channels.ServerToUserPrefix); ok {
+			to |= a.users.Interest(user)
+		} else {
+			to |= a.directory.Interest(name)
+		}
+	}
+	return n.overloaded(to)
 }
 
 // terminateUser is the mailbox item of TerminateUser.

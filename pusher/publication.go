@@ -37,7 +37,7 @@ func newPublication(a *App, e Event, encode encodeEvent) *Publication {
 // get both.
 func (p *Publication) merges(q *Publication) bool {
 	return p.app == q.app && p.audience == q.audience && p.seq == 0 && q.seq == 0 &&
-		p.except.IsZero() && q.except.IsZero() && p.name == q.name
+		p.except == q.except && p.name == q.name
 }
 
 // merged returns the frames of a run of publications as one piece, sharing the

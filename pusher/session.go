@@ -123,18 +123,19 @@ func (s *Shard) admit(req *frame.Request) (*App, *Error) {
 		return nil, ErrAppDisabled
 	case n.Draining():
 		return nil, ErrDraining
-	case n.OverCapacity():
+	case !n.admit():
 		return nil, ErrOverCapacity
 	}
 	o := app.Options()
 	if !app.admit(o.MaxConnections) {
+		n.connections.Add(-1)
 		return nil, ErrQuota
 	}
 	if !originAllowed(o.AllowedOrigins, view(req.Origin)) {
 		app.release()
+		n.connections.Add(-1)
 		return nil, ErrOrigin
 	}
-	n.connections.Add(1)
 	return app, nil
 }
 

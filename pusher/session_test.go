@@ -285,3 +285,87 @@ func TestPanicInARunRepeatsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestDeepJSONInsideStrings: the depth is known before anything recurses, also in
+// JSON that comes as a string. A stack that overflows would end the process.
+func TestDeepJSONInsideStrings(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{MaxMessageBytes: 16 << 20})
+	c := f.Open("k", "")
+	c.Next()
+	deep := strings.Repeat("[", 5_000_000)
+	for _, message := range []string{
+		`{"event":"pusher:subscribe","data":"` + deep + `"}`,
+		`{"event":"pusher:subscribe","data":{"channel":"presence-x","auth":"k:0","channel_data":"` + deep + `"}}`,
+		`{"event":"pusher:signin","data":"` + deep + `"}`,
+		`{"event":"pusher:unsubscribe","data":"` + deep + `"}`,
+		`{"event":"foo","channel":"x","data":"` + deep + `"}`,
+	} {
+		c.Send(message)
+		if got := c.Next(); !strings.Contains(got, "4200") {
+			t.Errorf("%.60s: got %s", message, got)
+		}
+	}
+}
+
+// TestUnsubscribeReadsTheLastKey, as subscribe does.
+func TestUnsubscribeReadsTheLastKey(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	c := f.Open("k", "")
+	c.Next()
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"a","channel":"b"}}`)
+	c.Next()
+	c.Send(`{"event":"pusher:unsubscribe","data":{"channel":"b","channel":"zz"}}`)
+	f.Trigger("b", "e", "1", "")
+	if got := c.Next(); !strings.Contains(got, `"channel":"b"`) {
+		t.Errorf("got %s, want the event of a channel that was not left", got)
+	}
+}
+
+// TestSubscribingAgainRepeatsNothing: what waits in the mailbox is older than the
+// cached event that a second subscription is answered with.
+func TestSubscribingAgainRepeatsNothing(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	c := f.Open("k", "")
+	c.Next()
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"cache-x"}}`)
+	c.Next()
+	c.Next()
+	for _, data := range []string{`"1"`, `"2"`} {
+		if err := f.node.Trigger(f.app, Event{Channel: "cache-x", Name: `"e"`, Data: data}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.reactor.shard.OnMessage(c.handle, true, []byte(`{"event":"pusher:subscribe","data":{"channel":"cache-x"}}`))
+	var got []string
+	for s := c.Next(); s != "nothing arrived"; s = c.Next() {
+		got = append(got, s)
+	}
+	if len(got) != 2 || !strings.Contains(got[0], "succeeded") || !strings.Contains(got[1], `"2"`) {
+		t.Errorf("got %q, want the answer and the last event", got)
+	}
+}
+
+// TestPresenceIsRefusedUnderOverload: members who come and go cannot fill a
+// mailbox without bound.
+func TestPresenceIsRefusedUnderOverload(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	f.node.options.MaxPendingPublications = 10
+	watcher, flapper := f.Open("k", ""), f.Open("k", "")
+	join := func(c *fakeConn, user string) {
+		data := `{"user_id":"` + user + `"}`
+		sig := f.app.Secret.AppendChannel(nil, f.reactor.shard.socketID(c.handle).String(), "presence-x", data)
+		m, _ := json.Marshal(map[string]any{"event": "pusher:subscribe", "data": map[string]string{"channel": "presence-x", "auth": "k:" + string(sig), "channel_data": data}})
+		f.reactor.shard.OnMessage(c.handle, true, m)
+	}
+	join(watcher, "w")
+	for range 100 {
+		join(flapper, "f")
+		f.reactor.shard.OnMessage(flapper.handle, true, []byte(`{"event":"pusher:unsubscribe","data":{"channel":"presence-x"}}`))
+	}
+	if n := f.reactor.Pending(); n > 12 {
+		t.Errorf("%d items wait, want about 10", n)
+	}
+	if got := strings.Join(flapper.got, ""); !strings.Contains(got, "4100") {
+		t.Error("the flapper was not told")
+	}
+}

@@ -25,7 +25,7 @@ type user struct {
 // Pusher: user authentication; the signature is over socket_id::user::user_data.
 func (s *Shard) onSignin(conn int32, ss *session, m *message) {
 	object, ok := m.object()
-	signed, data := object.Get("auth"), object.Get("user_data")
+	signed, data := field(object, "auth"), field(object, "user_data")
 	if !ok || signed.Type != gjson.String || data.Type != gjson.String {
 		s.sendError(conn, ErrMessageFormat)
 		return
@@ -68,7 +68,7 @@ func (s *Shard) userAuthorized(conn int32, app *App, signed, userData string) bo
 // parseUser reads user_data. The user owns its strings, the watchlist's are
 // views.
 func parseUser(userData string, o *AppOptions) (u *user, watchlist []string, e *Error) {
-	if !gjson.Valid(userData) || !ValidDepth([]byte(userData)) {
+	if !ValidJSON(userData) {
 		return nil, nil, ErrUser
 	}
 	object := gjson.Parse(userData)

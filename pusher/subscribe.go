@@ -42,7 +42,7 @@ func parseSubscription(m *message) (sub subscription, ok bool) {
 	if channel.Type != gjson.String || !stringOrNull(signed) || !stringOrNull(data) {
 		return sub, false
 	}
-	if data.Str != "" && (!gjson.Valid(data.Str) || !ValidDepth([]byte(data.Str))) {
+	if data.Str != "" && !ValidJSON(data.Str) {
 		return sub, false
 	}
 	return subscription{channel: channel.Str, auth: signed.Str, channelData: data.Str}, true
@@ -132,7 +132,10 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 	var kept *channels.CachedEvent
 	if registry.Subscribed(conn, sub.channel) {
 		if kind.Is(channels.Cache) {
-			kept = directory.Channel(sub.channel, now).Cached
+			// What waits in the mailbox is older than the event it gets now.
+			d, _ := directory.Revisit(sub.channel, nil, now)
+			registry.Subscribe(conn, d.Name, d.Since)
+			kept = d.Cached
 		}
 	} else {
 		d := directory.Subscribe(sub.channel, s.index, now)
@@ -184,14 +187,17 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	directory := ss.app.app.directory
 	cache := channels.KindOf(sub.channel).Is(channels.Cache)
 	if was := ss.member(sub.channel); was != nil && was.ID == member.ID {
-		s.members, _ = directory.Members(sub.channel)
-		var kept *channels.CachedEvent
-		if cache {
-			kept = directory.Channel(sub.channel, s.node.Now()).Cached
-		}
-		s.welcome(conn, sub.channel, cache, kept)
+		var d channels.Subscribed
+		d, s.members = directory.Revisit(sub.channel, s.members[:0], s.node.Now())
+		ss.app.registry.Subscribe(conn, d.Name, d.Since)
+		s.welcome(conn, d.Name, cache, d.Cached)
 		return
-	} else if was != nil {
+	}
+	if s.node.overloaded(directory.Interest(sub.channel)) {
+		s.refuse(conn, sub.channel, ErrBusy)
+		return
+	}
+	if ss.member(sub.channel) != nil {
 		s.unsubscribe(conn, ss, sub.channel)
 	}
 
@@ -287,7 +293,7 @@ func parseMember(channelData string) (*channels.Member, bool) {
 // onUnsubscribe handles pusher:unsubscribe, which has no answer.
 func (s *Shard) onUnsubscribe(conn int32, ss *session, m *message) {
 	object, ok := m.object()
-	channel := object.Get("channel")
+	channel := field(object, "channel")
 	if !ok || channel.Type != gjson.String {
 		s.sendError(conn, ErrMessageFormat)
 		return

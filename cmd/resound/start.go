@@ -10,8 +10,11 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -192,17 +195,25 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && s.Mode()&os.ModeCharDevice != 0
 }
 
-// maxTraceBytes is how much of a payload --debug prints.
+// maxTraceRunes is how much of a payload --debug prints, in characters.
 //
 // Reverb: CliLogger cuts at 200 characters.
-const maxTraceBytes = 200
+const maxTraceRunes = 200
+
+// printable escapes what would let a client forge lines or steer the terminal.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
 
 // tracer prints what happens, a line each.
 func tracer(w io.Writer) func(what, who, payload string) {
 	return func(what, who, payload string) {
-		if len(payload) > maxTraceBytes {
-			payload = payload[:maxTraceBytes] + "…"
+		if runes := []rune(payload[:min(len(payload), utf8.UTFMax*maxTraceRunes)]); len(runes) > maxTraceRunes {
+			payload = string(runes[:maxTraceRunes]) + "…"
 		}
-		fmt.Fprintf(w, "  %s  %-24s %s %s\n", time.Now().Format("15:04:05.000"), what, who, payload)
+		fmt.Fprintf(w, "  %s  %-24s %s %s\n", time.Now().Format("15:04:05.000"), what, printable(who), printable(payload))
 	}
 }

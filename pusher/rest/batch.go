@@ -27,6 +27,9 @@ func (r *request) triggerBatch() error {
 	if err := r.spendEvents(len(r.events)); err != nil {
 		return err
 	}
+	if err := r.checkOverload(); err != nil {
+		return err
+	}
 	for i := range r.events {
 		if err := r.trigger(&r.events[i], r.channels[i]); err != nil {
 			return err

@@ -24,7 +24,9 @@ func (r *request) countConnections() error {
 // Pusher: POST /apps/{app_id}/users/{user_id}/terminate_connections.
 func (r *request) terminateUser() error {
 	// The node keeps the id until every reactor has seen it.
-	r.server.options.Node.TerminateUser(r.app, strings.Clone(r.args[1]))
+	if err := r.server.options.Node.TerminateUser(r.app, strings.Clone(r.args[1])); err != nil {
+		return r.overloaded(err)
+	}
 	r.out = append(r.out, "{}"...)
 	return nil
 }

@@ -48,6 +48,9 @@ func (r *request) triggerAll(e *event) error {
 	if err := r.spendEvents(len(r.channels)); err != nil {
 		return err
 	}
+	if err := r.checkOverload(); err != nil {
+		return err
+	}
 	for _, channel := range r.channels {
 		if err := r.trigger(e, channel); err != nil {
 			return err
@@ -80,7 +83,9 @@ func (e *event) validateChannels(m *messages) {
 		if !ok {
 			return
 		}
-		m.allowString(indexed("channels", i, ""), channel)
+		if !isString(channel) {
+			m.allowString(indexed("channels", i, ""), channel)
+		}
 	}
 }
 
@@ -141,8 +146,24 @@ func (r *request) addChannel(channel string) {
 	}
 }
 
-// trigger hands one event for one channel to the node. When it refuses, channels
-// before this one already have the event.
+// checkOverload refuses a trigger for several channels before the first gets it,
+// so that trying again repeats nothing.
+func (r *request) checkOverload() error {
+	if len(r.channels) > 1 && r.server.options.Node.Overloaded(r.app, r.channels) {
+		return r.overloaded(pusher.ErrOverloaded)
+	}
+	return nil
+}
+
+func (r *request) overloaded(err error) error {
+	r.server.counters.overloaded.Add(1)
+	return &refusal{
+		status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+		text: "Service unavailable: " + err.Error() + ". Try again in 1 s.",
+	}
+}
+
+// trigger hands one event for one channel to the node.
 func (r *request) trigger(e *event, channel string) error {
 	err := r.server.options.Node.Trigger(r.app, pusher.Event{
 		Channel: channel,
@@ -151,11 +172,7 @@ func (r *request) trigger(e *event, channel string) error {
 		Except:  e.except(),
 	})
 	if errors.Is(err, pusher.ErrOverloaded) {
-		r.server.counters.overloaded.Add(1)
-		return &refusal{
-			status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
-			text: "Service unavailable: " + err.Error() + ". Try again in 1 s.",
-		}
+		return r.overloaded(err)
 	}
 	return err
 }

@@ -33,7 +33,7 @@ func appendClose(dst []byte, code int, reason string) []byte {
 // parseMessages reads the body of a sending request, an array of messages as
 // strings. The messages are copies.
 func parseMessages(body []byte) (messages [][]byte, ok bool) {
-	if !pusher.ValidDepth(body) || !gjson.ValidBytes(body) {
+	if !pusher.ValidJSON(view(body)) {
 		return nil, false
 	}
 	array := gjson.ParseBytes(body) // copies body

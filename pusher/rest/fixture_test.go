@@ -62,11 +62,14 @@ func (n *fakeNode) Trigger(a *pusher.App, e pusher.Event) error {
 	return n.Node.Trigger(a, e)
 }
 
-func (n *fakeNode) TerminateUser(a *pusher.App, userID string) {
+func (n *fakeNode) TerminateUser(a *pusher.App, userID string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.terminated = append(n.terminated, userID)
-	n.Node.TerminateUser(a, userID)
+	if n.err != nil {
+		return n.err
+	}
+	return n.Node.TerminateUser(a, userID)
 }
 
 func (n *fakeNode) OverCapacity() bool { return n.full }

@@ -7,6 +7,7 @@ import (
 
 	"resound/auth"
 	"resound/channels"
+	"resound/pusher"
 )
 
 // grant is what a back end asks to have signed: tokens, empty for what is absent.
@@ -186,7 +187,7 @@ func text(token string) string {
 // when it is not one.
 func member(object, name string) (value string) {
 	object = strings.TrimSpace(object)
-	if !isObject(object) || depthExceeds([]byte(object), maxJSONDepth) || !gjson.Valid(object) {
+	if !isObject(object) || !pusher.ValidJSON(object) {
 		return ""
 	}
 	for members := valuesOf(object); ; {

@@ -25,8 +25,11 @@ type Node interface {
 	// Trigger keeps nothing of the event. Its only error is pusher.ErrOverloaded.
 	Trigger(app *pusher.App, event pusher.Event) error
 
-	// TerminateUser may keep userID.
-	TerminateUser(app *pusher.App, userID string)
+	// Overloaded reports whether Trigger would refuse one of the channels now.
+	Overloaded(app *pusher.App, channels []string) bool
+
+	// TerminateUser may keep userID. Its only error is pusher.ErrOverloaded.
+	TerminateUser(app *pusher.App, userID string) error
 
 	Now() time.Time
 	Draining() bool

@@ -6,12 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
+	"resound/pusher"
 )
-
-// maxJSONDepth bounds the nesting of a body. Validating recurses, and a stack
-// that overflows ends the process.
-const maxJSONDepth = 512
 
 // object checks a body once, so that its tokens can be walked and passed on
 // without another look, and returns it as a view.
@@ -24,39 +20,14 @@ func (r *request) object() (string, error) {
 		return "", badRequest("Bad request. The body is empty; a JSON object is expected.")
 	case !utf8.Valid(b):
 		return "", badRequest("Bad request. The body is not valid UTF-8.")
-	case depthExceeds(b, maxJSONDepth):
-		return "", badRequest("Bad request. The body nests deeper than %d levels.", maxJSONDepth)
-	case !gjson.ValidBytes(b):
+	case !pusher.ValidDepth(view(b)):
+		return "", badRequest("Bad request. The body nests deeper than %d levels.", pusher.MaxJSONDepth)
+	case !pusher.ValidJSON(view(b)):
 		return "", badRequest("Bad request. The body is not valid JSON.")
 	case b[0] != '{':
 		return "", badRequest("Bad request. The body is not a JSON object.")
 	}
 	return view(b), nil
-}
-
-// depthExceeds reports whether arrays and objects in b nest deeper than limit.
-// b may be anything.
-func depthExceeds(b []byte, limit int) bool {
-	if bytes.Count(b, []byte{'{'})+bytes.Count(b, []byte{'['}) <= limit {
-		return false // Fast path.
-	}
-	depth, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{', c == '[':
-			if depth++; depth > limit {
-				return true
-			}
-		case c == '}', c == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // A token is the text of one JSON value as it came, or empty for none. The

@@ -14,22 +14,27 @@ const (
 	// settleAfter is how many opened or closed connections are worth a
 	// collection: their handshakes left some kilobytes of garbage each.
 	settleAfter = 1000
+
+	// settlePause is the least time between two collections: with a million
+	// connections one takes half a second of a core.
+	settlePause = time.Minute
 )
 
 // memorySettler gives memory back to the system when a storm of connections has
 // passed. Without it an idle server keeps what the storm took until the next
 // collection, which an idle server has no reason to make.
 type memorySettler struct {
-	settled uint64 // connections opened or closed when it last gave back
-	last    uint64 // the same, at the last look
+	settled uint64    // connections opened or closed when it last gave back
+	last    uint64    // the same, at the last look
+	at      time.Time // of the last collection
 }
 
-func (m *memorySettler) look(s loop.Stats) {
+func (m *memorySettler) look(s loop.Stats, t time.Time) {
 	now := s.Opened + closes(s)
 	calm := now-m.last < settleAfter/10
 	m.last = now
-	if calm && now-m.settled >= settleAfter {
-		m.settled = now
+	if calm && now-m.settled >= settleAfter && t.Sub(m.at) >= settlePause {
+		m.settled, m.at = now, t
 		debug.FreeOSMemory()
 	}
 }

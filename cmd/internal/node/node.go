@@ -149,6 +149,7 @@ func (n *Node) Run(ctx context.Context) error {
 
 	select {
 	case err := <-ended:
+		_ = n.engine.Stop(context.Background()) // nothing, if it was the engine that ended
 		return err
 	case <-ctx.Done():
 	}
@@ -194,7 +195,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 		case <-recount.C:
 			n.protocol.Recount()
 		case <-memory.C:
-			m.look(n.engine.Stats())
+			m.look(n.engine.Stats(), time.Now())
 		}
 	}
 }

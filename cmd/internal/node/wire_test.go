@@ -131,7 +131,9 @@ func (s *tcpServer) Trigger(channel, event, data, except string) {
 }
 
 func (s *tcpServer) Terminate(user string) {
-	s.node.TerminateUser(s.app, user)
+	if err := s.node.TerminateUser(s.app, user); err != nil {
+		s.t.Fatal(err)
+	}
 	s.settle()
 }
 

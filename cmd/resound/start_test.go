@@ -1,0 +1,22 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestTracePrintsOneLine(t *testing.T) {
+	for _, row := range []struct{ name, payload, want string }{
+		{"as it is", `{"event":"é"}`, ` {"event":"é"}`},
+		{"forged line and escape", "a\n\x1b[2Jb", ` "a\n\x1b[2Jb"`},
+		{"cut at characters", strings.Repeat("é", 300), " " + strings.Repeat("é", 200) + "…"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var out strings.Builder
+			tracer(&out)("Message Received", "1.2", row.payload)
+			if got := out.String(); !strings.HasSuffix(got, row.want+"\n") || strings.Count(got, "\n") != 1 {
+				t.Errorf("got %q, want it to end in %q", got, row.want)
+			}
+		})
+	}
+}

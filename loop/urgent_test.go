@@ -1,0 +1,106 @@
+package loop_test
+
+import (
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"resound/frame"
+	"resound/loop"
+)
+
+// stuckHandler never finishes its mail, a piece at a time, as a reactor does that
+// is given more than it can send.
+type stuckHandler struct {
+	reactor *loop.Reactor
+	turns   atomic.Int64
+	told    chan struct{}
+}
+
+func (h *stuckHandler) OnOpen(conn int32, _ *frame.Request) { h.reactor.SetDeadline(conn, 5) }
+func (h *stuckHandler) OnMessage(int32, bool, []byte)       {}
+func (h *stuckHandler) OnControl(int32)                     {}
+func (h *stuckHandler) OnDeadline(int32)                    { h.told <- struct{}{} }
+func (h *stuckHandler) OnClosed(int32)                      {}
+
+func (h *stuckHandler) OnMail([]any) int {
+	h.turns.Add(1)
+	return 0
+}
+
+// TestSweepsAndDrainsDoNotWaitForMail: deadlines are kept and a drain makes
+// progress while the mailbox is full of work that does not end.
+func TestSweepsAndDrainsDoNotWaitForMail(t *testing.T) {
+	h := &stuckHandler{told: make(chan struct{}, 1)}
+	var clock atomic.Int64
+	start0 := time.Unix(1_700_000_000, 0)
+	e, err := loop.New(local(loop.Options{
+		Reactors: 1, TickInterval: -1,
+		Now:        func() time.Time { return start0.Add(time.Duration(clock.Load())) },
+		NewHandler: func(r *loop.Reactor) loop.Handler { h.reactor = r; return h },
+	}))
+	addr := start(t, e, err)
+	c := connect(t, addr)
+	if _, err := io.WriteString(c, handshake); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, c, "\r\n\r\n")
+	e.Reactors()[0].Post("work without end")
+	for h.turns.Load() < 3 { // it is under way
+		time.Sleep(time.Millisecond)
+	}
+	clock.Store(int64(6 * time.Second))
+	e.Tick()
+	wait(t, h.told, "the deadline")
+
+	drained := make(chan struct{})
+	go func() {
+		e.Drain(4200, "bye", 0)
+		close(drained)
+	}()
+	if got := readUntil(t, c, "bye"); !strings.Contains(got, "bye") {
+		t.Errorf("got %q, want a close frame", got)
+	}
+	_ = c.Close()
+	wait(t, drained, "the drain")
+}
+
+// TestOneSegmentFollowsThePrefix: other paths are HTTP's business, 404 for example.
+func TestOneSegmentFollowsThePrefix(t *testing.T) {
+	handed := make(chan string, 10)
+	e, err := loop.New(local(loop.Options{
+		Reactors: 1, WebSocketPrefix: "/app/",
+		NewHandler: func(r *loop.Reactor) loop.Handler { return &stuckHandler{reactor: r, told: make(chan struct{}, 1)} },
+		HandOver: func(c *loop.HTTPConn) bool {
+			b := make([]byte, 200)
+			n, _ := c.Read(b)
+			line, _, _ := strings.Cut(string(b[:n]), "\r\n")
+			handed <- line
+			return false
+		},
+	}))
+	addr := start(t, e, err)
+	for _, path := range []string{"/app/", "/app/?protocol=7", "/app/foo/bar", "/app//key", "/app/key/", "/other"} {
+		c := connect(t, addr)
+		if _, err := io.WriteString(c, strings.Replace(handshake, "GET / ", "GET "+path+" ", 1)); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-handed:
+			if want := "GET " + path + " HTTP/1.1"; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s was not handed over", path)
+		}
+	}
+	c := connect(t, addr)
+	if _, err := io.WriteString(c, strings.Replace(handshake, "GET / ", "GET /app/key?a=b/c ", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := readUntil(t, c, "101 "); !strings.Contains(got, "101 ") {
+		t.Errorf("got %q", got)
+	}
+}
