@@ -46,7 +46,10 @@ type tcpServer struct {
 	clock  atomic.Int64 // nanoseconds
 }
 
-func startTCP(t *testing.T, o pusher.AppOptions) transcript.Server {
+func startTCP(t *testing.T, o pusher.AppOptions) transcript.Server { return startEngine(t, o, nil) }
+
+// startEngine runs a reactor. handOver takes what is no WebSocket.
+func startEngine(t *testing.T, o pusher.AppOptions, handOver func(*loop.HTTPConn) bool) *tcpServer {
 	s := &tcpServer{t: t}
 	s.clock.Store(time.Unix(1_700_000_000, 0).UnixNano())
 	now := func() time.Time { return time.Unix(0, s.clock.Load()) }
@@ -61,6 +64,7 @@ func startTCP(t *testing.T, o pusher.AppOptions) transcript.Server {
 	s.app = s.node.AppByID(transcript.AppID)
 	s.engine, err = loop.New(loop.Options{
 		Addr: "127.0.0.1:0", Reactors: 1, WebSocketPrefix: "/app/", Now: now, TickInterval: -1,
+		HandOver:   handOver,
 		NewHandler: func(r *loop.Reactor) loop.Handler { return s.node.NewShard(r.Index(), r) },
 	})
 	if err != nil {

@@ -122,11 +122,15 @@ func (u *upstream) write(req *fasthttp.Request, q *Question) {
 	// Laravel answers 403 in place of a redirect to its login page.
 	header.Set(fasthttp.HeaderAccept, "application/json")
 	header.Set("X-Requested-With", "XMLHttpRequest")
+	// Cookies go on as they came; otherwise fasthttp takes them apart and drops
+	// quotes.
+	header.DisableSpecialHeader()
 	for i, name := range Headers {
 		if value := q.Credentials[i]; value != "" {
 			header.Set(name, value)
 		}
 	}
+	header.EnableSpecialHeader()
 	req.SetConnectionClose()
 	req.SetBodyString(body)
 }
