@@ -285,6 +285,7 @@ func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 	}
 	e.sockets.Add(1)
 	r := e.bound(g.EventLoop())
+	back, _ := g.Context().(*returned)
 	defer func() {
 		if p := recover(); p != nil {
 			r.fault(p)
@@ -292,6 +293,9 @@ func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 		}
 	}()
 	r.onOpen(g)
+	if back != nil && r.resume(g.Context().(*conn), back.head) {
+		return nil, gnet.Close
+	}
 	return nil, gnet.None
 }
 

@@ -1,12 +1,14 @@
 package loop
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
 	"strings"
 	"sync"
 
+	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -90,6 +92,27 @@ func (c *HTTPConn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr is the peer's address.
 func (c *HTTPConn) RemoteAddr() net.Addr { return c.remote }
+
+// returned is the context of a connection on its way back to a reactor.
+type returned struct{ head []byte }
+
+// Return gives the connection back to the reactor it came from, because its next
+// request is a WebSocket handshake: a proxy that keeps connections open may send
+// one after a request of the API. head is the complete head of the handshake and
+// must not change any more. The socket is duplicated: the caller closes c as
+// always, and must not use it otherwise.
+func (c *HTTPConn) Return(head []byte) error {
+	tcp, err := net.FileConn(c.File)
+	if err != nil {
+		return err
+	}
+	enrolled, err := c.reactor.loop.Enroll(gnet.NewContext(context.Background(), &returned{head}), tcp)
+	if err != nil {
+		_ = tcp.Close()
+		return err
+	}
+	return (<-enrolled).Err
+}
 
 // cloneAddr copies an address whose zone gnet puts back into a pool.
 func cloneAddr(a net.Addr) net.Addr {

@@ -82,6 +82,23 @@ func (r *Reactor) onTraffic(c *conn) (done bool) {
 	return c.doomed
 }
 
+// resume is the first turn of a connection that came back from HTTP with the
+// head of a handshake. It answers whether the connection is to be closed.
+func (r *Reactor) resume(c *conn, head []byte) (done bool) {
+	r.current = c
+	defer func() {
+		if p := recover(); p != nil {
+			r.recovered(c, p)
+			done = c.doomed
+		}
+		r.current = nil
+	}()
+	if r.accept(c, head) {
+		r.flush(c)
+	}
+	return c.doomed
+}
+
 // recovered closes the connection whose turn panicked, and no other.
 func (r *Reactor) recovered(c *conn, p any) {
 	r.fault(p)
@@ -116,25 +133,30 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 		}
 		return false
 	}
-	req, rejection := frame.ParseRequest(view[:n])
-	if rejection != nil {
-		r.reject(c, rejection)
+	if !r.accept(c, view[:n]) {
 		return false
 	}
-	if r.engine.draining.Load() {
-		r.reject(c, frame.RejectUnavailable)
+	// What followed the handshake in the same segment is the first frame.
+	_, _ = c.tcp.Discard(n)
+	return c.stage == open
+}
+
+// accept answers a complete handshake. ok is false when it was refused, or the
+// connection is gone.
+func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
+	req, rejection := frame.ParseRequest(head)
+	if rejection == nil && r.engine.draining.Load() {
+		rejection = frame.RejectUnavailable
+	}
+	if rejection != nil {
+		r.reject(c, rejection)
 		return false
 	}
 	var buf [256]byte
 	r.establish(c)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &req))
 	r.handler.OnOpen(c.handle, &req)
-	if c.gone() {
-		return false
-	}
-	// What followed the handshake in the same segment is the first frame.
-	_, _ = c.tcp.Discard(n)
-	return c.stage == open
+	return !c.gone()
 }
 
 // reject answers a failed handshake with HTTP and lets the connection end.

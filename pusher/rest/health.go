@@ -54,16 +54,3 @@ func (s *Server) readiness() Readiness {
 	}
 	return state
 }
-
-// askForUpgrade answers a plain request for the path of the WebSocket, which
-// upgrades are taken from before they come here.
-//
-// RFC 9110 section 15.5.22: a 426 names the protocol in Upgrade.
-// Departs: Reverb answers 500.
-func (r *request) askForUpgrade() error {
-	header := &r.ctx.Response.Header
-	header.Set(fasthttp.HeaderUpgrade, "websocket")
-	header.Set(fasthttp.HeaderConnection, "Upgrade")
-	return refuse(fasthttp.StatusUpgradeRequired,
-		"Upgrade required. This path speaks WebSocket: connect with a Pusher client, and let a proxy in between pass the Upgrade and Connection headers on.")
-}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"time"
 
@@ -70,6 +71,11 @@ type Options struct {
 	// Ready tells what GET /ready answers besides draining and over capacity,
 	// which the node knows. Nil means ready.
 	Ready func() Readiness
+
+	// Upgrade takes a connection, as the listener accepted it, whose request is a
+	// WebSocket handshake; head is the complete head, owned. The connection is
+	// closed when Upgrade returns. Nil answers 426.
+	Upgrade func(c net.Conn, head []byte) error
 
 	// Version is shown by GET /ready unless it is empty.
 	Version string

@@ -50,7 +50,7 @@ func routes() []route {
 		{"OPTIONS", "/broadcasting/user-auth/*", false, (*request).preflight},
 		{"GET", "/up", false, (*request).up},
 		{"GET", "/ready", false, (*request).ready},
-		{"GET", "/app/*", false, (*request).askForUpgrade},
+		{"GET", "/app/*", false, (*request).upgrade},
 	}
 	out := make([]route, 0, len(table))
 	for _, row := range table {

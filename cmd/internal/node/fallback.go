@@ -21,3 +21,9 @@ func openFallback(via net.Conn, h rest.FallbackHandshake, s rest.FallbackStream)
 		UserAgent:    h.UserAgent,
 	}, c.RemoteAddr(), s)
 }
+
+// returnUpgrade gives a connection back to the event loops. It is
+// rest.Options.Upgrade.
+func returnUpgrade(via net.Conn, head []byte) error {
+	return via.(*loop.HTTPConn).Return(head) // the listener accepts no others
+}

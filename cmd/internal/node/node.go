@@ -107,6 +107,7 @@ func New(o Options) (_ *Node, err error) {
 		Path:               c.Path,
 		MaxRequestBytes:    int(c.MaxRequestBytes),
 		SkipTimestampCheck: !c.VerifyTimestamp,
+		Upgrade:            returnUpgrade,
 		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
 		Logger:             o.Logger,
