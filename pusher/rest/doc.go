@@ -10,6 +10,10 @@
 //	                    v                                     v
 //	   pusher.Node.Trigger, channels.Directory        shield, the application
 //
+// The files called fallback serve clients that cannot speak WebSocket: sessions
+// whose messages travel in requests and responses, each of them a connection
+// without a socket that Options.Fallback opens.
+//
 // # Ownership
 //
 // A Server is safe for concurrent use. A request is owned by the goroutine that
@@ -19,8 +23,8 @@
 //
 // # Limits
 //
-// Bodies, headers, connections and times are bounded by Options, events by the
-// app's pusher.AppOptions. Crossing one is answered with a status and a text that
+// Bodies, headers, connections, sessions and times are bounded by Options, events
+// by the app's pusher.AppOptions. Crossing one is answered with a status and a text that
 // names the limit.
 //
 // # Errors

@@ -60,7 +60,7 @@ type FallbackOptions struct {
 
 func (o FallbackOptions) withDefaults() (FallbackOptions, error) {
 	if o.MaxSessions < 0 || o.HeartbeatInterval < 0 || o.GraceTime < 0 {
-		return o, fmt.Errorf("Fallback has MaxSessions %d, HeartbeatInterval %v, GraceTime %v, want no negative ones",
+		return o, fmt.Errorf("fallback has MaxSessions %d, HeartbeatInterval %v, GraceTime %v, want no negative ones",
 			o.MaxSessions, o.HeartbeatInterval, o.GraceTime)
 	}
 	if o.MaxSessions == 0 {

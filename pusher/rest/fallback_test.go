@@ -458,7 +458,7 @@ func FuzzParseMessages(f *testing.F) {
 
 func TestFallbackOptions(t *testing.T) {
 	for _, o := range []FallbackOptions{{MaxSessions: -1}, {HeartbeatInterval: -1}, {GraceTime: -1}} {
-		if _, err := New(Options{Node: &fakeNode{Node: new(pusher.Node)}, Fallback: o}); err == nil || !strings.Contains(err.Error(), "Fallback") {
+		if _, err := New(Options{Node: &fakeNode{Node: new(pusher.Node)}, Fallback: o}); err == nil || !strings.Contains(err.Error(), "fallback") {
 			t.Errorf("%+v: got %v, want an error that names it", o, err)
 		}
 	}

@@ -35,7 +35,7 @@ func TestAReconnectStorm(t *testing.T) {
 			app := newApplication(t, laravel)
 			f := newShielded(t, app, func(_ *Options, a *pusher.AppOptions) {
 				a.AuthShield.CacheTTL = tt.ttl
-				a.AuthShield.Timeout = time.Minute
+				a.AuthShield.Timeout = time.Minute // the race detector is slow
 				a.AuthShield.MaxInFlight = inFlight
 			})
 			f.storm(clients, perClient, 1)

@@ -265,6 +265,39 @@ apps: {apps: [{app_id: "1", key: key, secret: secret}]}`
 	}
 }
 
+func TestFallbackClientThatFetchesNothingIsClosedAsSlow(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "resound.yml")
+	text := `
+servers: {reverb: {host: 127.0.0.1, port: 0, workers: 1, drain_timeout: 0, max_outbound_bytes: 65536}}
+apps: {apps: [{app_id: "1", key: key, secret: secret}]}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr, _ := runNode(t, file)
+	c := openStream(t, addr, "xhr", "key", "", nil, nil)
+	c.expect("pusher:connection_established")
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	c.expect("pusher_internal:subscription_succeeded")
+	const events, bytes = 20, 8000
+	for i := range events {
+		triggerSigned(t, addr, fmt.Sprintf(`{"name":"e%d","channel":"news","data":%q}`, i, strings.Repeat("x", bytes)))
+	}
+	for i := range events {
+		got := c.Next()
+		if strings.HasPrefix(got, "closed 4100 ") {
+			// What it may leave unread, and the event that was one too many.
+			if i*bytes < 64<<10 || i*bytes > 64<<10+2*bytes {
+				t.Errorf("closed after %d events of %d bytes, want some 64 KiB kept", i, bytes)
+			}
+			return
+		}
+		if want := fmt.Sprintf(`{"event":"e%d"`, i); !strings.HasPrefix(got, want) {
+			t.Fatalf("got %.60s, want %s", got, want)
+		}
+	}
+	t.Error("it got everything, want to be closed with 4100")
+}
+
 // triggerSigned triggers an event as a server library does.
 func triggerSigned(t *testing.T, addr, body string) {
 	t.Helper()
