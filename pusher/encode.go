@@ -39,9 +39,9 @@ func appendError(dst []byte, e *Error) []byte {
 // Pusher: subscription_error. Departs: Reverb sends only pusher:error, so Echo's
 // error() never fires there.
 func appendSubscriptionError(dst []byte, channel string, e *Error) []byte {
-	kind, status := "AuthError", 401
-	if e.Code != ErrUnauthorized.Code {
-		kind, status = "LimitReached", 4000+e.Code%1000
+	kind, status := "LimitReached", e.Code
+	if e == ErrUnauthorized || e == ErrMember {
+		kind, status = "AuthError", 401
 	}
 	dst = append(dst, `{"event":"pusher:subscription_error","data":"{\"type\":\"`...)
 	dst = append(dst, kind...)

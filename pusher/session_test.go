@@ -369,3 +369,66 @@ func TestPresenceIsRefusedUnderOverload(t *testing.T) {
 		t.Error("the flapper was not told")
 	}
 }
+
+// TestSubscriptionCountIsPaced: above 100 subscriptions the count is told at most
+// every 5 s, and the last change is never left untold.
+func TestSubscriptionCountIsPaced(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{SubscriptionCount: true})
+	a := f.Open("k", "")
+	a.Next()
+	a.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	count := func() (told []string) {
+		for s := a.Next(); s != "nothing arrived"; s = a.Next() {
+			if _, n, ok := strings.Cut(s, `subscription_count\":`); ok {
+				told = append(told, strings.TrimRight(strings.SplitN(n, "}", 2)[0], " "))
+			}
+		}
+		return told
+	}
+	join := func(n int) {
+		for range n {
+			c := f.Open("k", "")
+			c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		}
+	}
+	join(99)
+	if got := count(); len(got) != 100 || got[99] != "100" {
+		t.Fatalf("up to 100 every change is told: got %d, the last %v", len(got), got[len(got)-1:])
+	}
+	join(50)
+	if got := count(); len(got) != 1 || got[0] != "101" {
+		t.Errorf("above 100: got %v, want the first change only", got)
+	}
+	f.Advance(4 * time.Second)
+	if got := count(); len(got) != 0 {
+		t.Errorf("after 4 s: got %v", got)
+	}
+	f.Advance(time.Second)
+	if got := count(); len(got) != 1 || got[0] != "150" {
+		t.Errorf("after 5 s: got %v, want what it is now", got)
+	}
+	f.Advance(time.Minute)
+	if got := count(); len(got) != 0 {
+		t.Errorf("without a change: got %v", got)
+	}
+}
+
+func TestClientEventUnderOverload(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	f.node.options.MaxPendingPublications = 2
+	a, b := f.Open("k", ""), f.Open("k", "")
+	for _, c := range []*fakeConn{a, b} {
+		c.Next()
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		c.Next()
+	}
+	for range 3 {
+		f.reactor.shard.OnMessage(a.handle, true, []byte(`{"event":"client-x","channel":"news","data":{}}`))
+	}
+	if got := a.Next(); !strings.Contains(got, "4301") || !strings.Contains(got, "overloaded") {
+		t.Errorf("got %s", got)
+	}
+	if got := b.Next() + b.Next() + b.Next(); strings.Count(got, "client-x") != 2 {
+		t.Errorf("got %s, want two events", got)
+	}
+}

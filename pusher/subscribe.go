@@ -183,6 +183,9 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	case len(member.ID) > o.MaxUserIDBytes:
 		s.refuse(conn, sub.channel, ErrUserID)
 		return
+	case len(member.Info) > o.MaxPresenceMemberBytes: // that of a sign-in; channel_data was measured
+		s.refuse(conn, sub.channel, ErrMemberTooLarge)
+		return
 	}
 	directory := ss.app.app.directory
 	cache := channels.KindOf(sub.channel).Is(channels.Cache)

@@ -11,8 +11,8 @@ package slab
 import "fmt"
 
 const (
-	blockBits = 12
-	blockSize = 1 << blockBits // 4096 values a block
+	blockBits = 10
+	blockSize = 1 << blockBits // 1024 values a block
 	blockMask = blockSize - 1
 )
 

@@ -252,7 +252,9 @@ func TestWhatTheApplicationSays(t *testing.T) {
 		{"a_redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, 503, "Service unavailable:", "1"},
 		{"garbage", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }, 503, "Service unavailable:", "1"},
 		{"the_key_of_another_app", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"auth":"other:x"}`) }, 503, "Service unavailable:", "1"},
-		{"presence_without_a_user", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"auth":"reverb-key:x"}`) }, 503, "Service unavailable:", "1"},
+		{"presence_without_a_user", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"auth":"reverb-key:x","channel_data":"{}"}`)
+		}, 503, "Service unavailable:", "1"},
 		{"nothing", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 503, "Service unavailable:", "1"},
 		{"its_last_word", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503, "Service unavailable:", "1"},
 	}

@@ -296,6 +296,14 @@ func options(t *testing.T, s string) (o pusher.AppOptions) {
 			o.SubscriptionCount = true
 		case "authorized_timeout":
 			o.AuthorizedConnectionsTimeout = d
+		case "max_channel_name_bytes":
+			o.MaxChannelNameBytes = n
+		case "max_event_name_bytes":
+			o.MaxEventNameBytes = n
+		case "max_member_bytes":
+			o.MaxPresenceMemberBytes = n
+		case "max_user_id_bytes":
+			o.MaxUserIDBytes = n
 		case "max_subscriptions":
 			o.MaxSubscriptionsPerConnection = n
 		case "rate":

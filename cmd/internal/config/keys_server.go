@@ -133,7 +133,7 @@ var nodeKeys = []key[Server]{
 	{
 		spec{
 			path:    "trusted_proxies",
-			meaning: "Proxies whose `X-Forwarded-For` is believed: IP addresses or CIDR ranges.",
+			meaning: "Proxies whose `X-Forwarded-For` is believed: IP addresses or CIDR ranges. Checked, and not used yet: this version has no limit per client address.",
 			danger:  "Whoever is in the list can claim any client address.",
 		},
 		func(s *Server) any { return &s.TrustedProxies },

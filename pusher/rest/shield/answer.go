@@ -12,7 +12,7 @@ import (
 // Grant is what the application lets the browser have, without its signature:
 // the caller makes one for the socket_id that asks. Immutable.
 type Grant struct {
-	ChannelData  string // presence: who the member is; may stand on private channels
+	ChannelData  string // presence: who the member is, empty for who is signed in; may stand on private channels
 	SharedSecret string // encrypted channels
 	UserData     string // sign-in: who the user is
 }
@@ -52,10 +52,28 @@ func readChannel(channel string, members map[string]json.RawMessage) (g Grant, e
 	if g.SharedSecret, err = text(members, "shared_secret"); err != nil {
 		return Grant{}, err
 	}
-	if channels.KindOf(channel).Is(channels.Presence) && !identifies(g.ChannelData, "user_id", true) {
-		return Grant{}, errors.New("the answer has no channel_data with a user_id")
+	if channels.KindOf(channel).Is(channels.Presence) {
+		if err := checkMember(channel, g.ChannelData); err != nil {
+			return Grant{}, err
+		}
 	}
 	return g, nil
+}
+
+// checkMember checks the channel_data of a presence channel.
+//
+// Pusher: without channel_data only a signed-in user may join, as itself; the
+// subscription is where that is checked.
+func checkMember(channel, channelData string) error {
+	switch {
+	case channelData == "" && strings.Contains(channel, ":"):
+		// Attack: "presence-a:{..}" without channel_data has the signature of
+		// "presence-a" with it.
+		return errors.New("the answer has no channel_data, which a name with a colon needs")
+	case channelData != "" && !identifies(channelData, "user_id", true):
+		return errors.New("channel_data of the answer has no user_id")
+	}
+	return nil
 }
 
 func readUser(members map[string]json.RawMessage) (g Grant, err error) {
