@@ -58,19 +58,6 @@ func local(o loop.Options) loop.Options {
 	return o
 }
 
-func dial(t *testing.T, addr string) *websocket.Conn {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	c, _, err := websocket.Dial(ctx, "ws://"+addr+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.SetReadLimit(echo.MaxMessageBytes)
-	t.Cleanup(func() { _ = c.CloseNow() })
-	return c
-}
-
 func TestEcho(t *testing.T) {
 	e, err := echo.New(local(loop.Options{Reactors: 2}))
 	addr := start(t, e, err)

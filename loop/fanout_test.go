@@ -79,7 +79,7 @@ func TestOrderOfOverlappingBroadcasts(t *testing.T) {
 		var got []string
 		var next [posters]uint16
 		for range posters * each {
-			f, err := ws.ReadFrame(c)
+			f, err := readWhole(c)
 			if err != nil {
 				t.Fatalf("client %d after %d frames: %v", i, len(got), err)
 			}
@@ -214,7 +214,7 @@ func TestSlowReader(t *testing.T) {
 
 	// It wakes up in time to see why.
 	for got := 0; ; got++ {
-		f, err := ws.ReadFrame(slow)
+		f, err := readWhole(slow)
 		if err != nil {
 			t.Fatalf("after %d of %d frames: %v", got, sent, err)
 		}

@@ -201,7 +201,7 @@ func send(t *testing.T, c net.Conn, frame []byte) {
 // receive reads a frame and wants it to be what the server writes for payload.
 func receive(t *testing.T, c net.Conn, op ws.OpCode, payload string) {
 	t.Helper()
-	got, err := ws.ReadFrame(c)
+	got, err := readWhole(c)
 	if err != nil {
 		t.Fatalf("want %x %q: %v", op, payload, err)
 	}
@@ -212,7 +212,7 @@ func receive(t *testing.T, c net.Conn, op ws.OpCode, payload string) {
 
 func receiveClose(t *testing.T, c net.Conn, code int) {
 	t.Helper()
-	got, err := ws.ReadFrame(c)
+	got, err := readWhole(c)
 	if err != nil {
 		t.Fatalf("want close %d: %v", code, err)
 	}
@@ -235,4 +235,14 @@ func echoes(t *testing.T, c net.Conn) {
 	t.Helper()
 	send(t, c, masked(0x1, true, "still there"))
 	receive(t, c, ws.OpText, "still there")
+}
+
+// readWhole reads a frame of a server that is trusted with its length.
+func readWhole(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err != nil {
+		return f, err
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(r, f.Payload)
+	return f, err
 }

@@ -187,7 +187,7 @@ func TestDrain(t *testing.T) {
 		e.Drain(4200, "come back", 200*time.Millisecond)
 	}()
 	for i, c := range clients {
-		got, err := ws.ReadFrame(c)
+		got, err := readWhole(c)
 		if err != nil {
 			t.Fatalf("client %d: %v", i, err)
 		}
