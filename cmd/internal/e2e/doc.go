@@ -5,7 +5,10 @@
 //	          +-- node js/client.mjs: laravel-echo, pusher-js, --> (a child
 //	          |   pusher (the server library)                       process)
 //	          +-- node js/browser.mjs: Chromium with laravel-echo ->
-//	          +-- an HTTP server with /broadcasting/auth, for both of them
+//	          +-- a proxy that does not know WebSocket ------------>
+//	          +-- an HTTP server with /broadcasting/auth, for the
+//	          |   clients or, as auth.upstream, for the server <----
+//	          +-- this test binary again, as a receiver of webhooks <-
 //
 // It imports nothing of the server, so a mistake that the server's encoder and
 // decoder share cannot hide here. It never leaves a process behind: every child

@@ -25,6 +25,9 @@ var binary string
 const parallel = "8"
 
 func TestMain(m *testing.M) {
+	if address := os.Getenv(receiverEnv); address != "" {
+		fail(receive(address))
+	}
 	flag.Parse()
 	if err := flag.Set("test.parallel", parallel); err != nil {
 		fail(err)

@@ -30,7 +30,7 @@ func TestPusherJSGetsTheLastEventOfACacheChannel(t *testing.T) {
 	for _, channel := range []string{"cache-price", "private-cache-price", "presence-cache-price", "private-encrypted-cache-price"} {
 		t.Run(channel, func(t *testing.T) {
 			early, late := channel+" early", channel+" late"
-			options := arguments{"auth": arguments{"headers": arguments{"Authorization": "Bearer ann"}}}
+			options := s.as("ann")
 			s.pusher(t, early, testApp.key, options)
 			s.subscribeRaw(t, early, channel)
 			s.expectEvent(t, early, channel, "pusher:cache_miss")

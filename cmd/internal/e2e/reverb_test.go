@@ -1,11 +1,9 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -102,27 +100,11 @@ func newWorld(t *testing.T) *world {
 	for key, settings := range worldApps {
 		app := credentials{id: "id-of-" + key, key: key, secret: "secret-of-" + key}
 		w.apps[key] = app
-		entry := map[string]any{
-			"app_id": app.id, "key": app.key, "secret": app.secret,
-			"allowed_origins": []string{"*"}, "ping_interval": 60, "max_message_size": 10_000,
-		}
-		for name, value := range settings {
-			entry[name] = value
-		}
-		apps = append(apps, entry)
+		all := map[string]any{"allowed_origins": []string{"*"}, "ping_interval": 60, "max_message_size": 10_000}
+		maps.Copy(all, settings)
+		apps = append(apps, app.entry(all))
 	}
-	text, err := json.Marshal(map[string]any{
-		"servers": map[string]any{"reverb": map[string]any{"max_request_size": worldRequestBytes}},
-		"apps":    map[string]any{"apps": apps},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "reverb.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	w.server = start(t, startOptions{args: append([]string{"--config", file}, anyPort...), bare: true})
+	w.server = start(t, startOptions{args: appsFile(t, map[string]any{"max_request_size": worldRequestBytes}, apps...), bare: true})
 	return w
 }
 

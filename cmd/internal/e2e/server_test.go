@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +23,27 @@ var testApp = credentials{"123456", "reverb-key", "reverb-secret"}
 // environment gives credentials to a server as Laravel does.
 func (c credentials) environment() map[string]string {
 	return map[string]string{"REVERB_APP_ID": c.id, "REVERB_APP_KEY": c.key, "REVERB_APP_SECRET": c.secret}
+}
+
+// entry is the app in the list of a configuration file.
+func (c credentials) entry(settings map[string]any) map[string]any {
+	entry := map[string]any{"app_id": c.id, "key": c.key, "secret": c.secret}
+	maps.Copy(entry, settings)
+	return entry
+}
+
+// appsFile writes a configuration file and returns the arguments of a server that
+// reads it and listens on any port.
+func appsFile(t *testing.T, server map[string]any, apps ...map[string]any) []string {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{
+		"servers": map[string]any{"reverb": server},
+		"apps":    map[string]any{"apps": apps},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{"--config", filepath.Join(write(t, "reverb.json", string(text)), "reverb.json")}, anyPort...)
 }
 
 // startOptions say how to start a server.
@@ -66,9 +90,7 @@ func start(t *testing.T, o startOptions) *server {
 	if !o.bare {
 		env = testApp.environment()
 	}
-	for name, value := range o.env {
-		env[name] = value
-	}
+	maps.Copy(env, o.env)
 	if o.args == nil {
 		o.args = anyPort
 	}

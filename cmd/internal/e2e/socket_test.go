@@ -55,11 +55,17 @@ func openApp(t *testing.T, s *server, app credentials, header http.Header) *sock
 // dial makes the handshake and reads nothing.
 func dial(t *testing.T, s *server, app credentials, header http.Header) *socket {
 	t.Helper()
+	return dialQuery(t, s, app, "?protocol=7&client=go&version=1.0", header)
+}
+
+// dialQuery is dial with a query of one's own.
+func dialQuery(t *testing.T, s *server, app credentials, query string, header http.Header) *socket {
+	t.Helper()
 	k := &socket{app: app, patience: patience, messages: make(chan string, maxMessages), pings: make(chan struct{}, maxMessages)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{}}
-	conn, response, err := websocket.Dial(ctx, "ws://"+s.address()+s.path+"/app/"+app.key+"?protocol=7&client=go&version=1.0", &websocket.DialOptions{
+	conn, response, err := websocket.Dial(ctx, "ws://"+s.address()+s.path+"/app/"+app.key+query, &websocket.DialOptions{
 		HTTPClient: client,
 		HTTPHeader: header,
 		OnPingReceived: func(context.Context, []byte) bool {

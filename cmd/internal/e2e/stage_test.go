@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"syscall"
 	"testing"
 )
 
@@ -10,14 +12,49 @@ import (
 type stage struct {
 	*driver
 	server      *server
+	options     startOptions // of the server
 	application *application
+	auth        string // URL before /broadcasting/auth and /broadcasting/user-auth
 }
 
 // setStage starts a server and everything that its stock clients need.
 func setStage(t *testing.T, o startOptions) *stage {
 	t.Helper()
 	needPackages(t)
-	return &stage{server: start(t, o), application: serveApplication(t, testApp), driver: drive(t, "client.mjs")}
+	a := serveApplication(t, testApp)
+	return &stage{server: start(t, o), options: o, application: a, auth: a.URL, driver: drive(t, "client.mjs")}
+}
+
+// setShieldedStage is setStage for clients that ask the server for authorization,
+// and the server the application.
+func setShieldedStage(t *testing.T, o startOptions) *stage {
+	t.Helper()
+	needPackages(t)
+	a := serveApplication(t, testApp)
+	env := shielded(a)
+	maps.Copy(env, o.env)
+	o.env = env
+	s := start(t, o)
+	return &stage{server: s, options: o, application: a, auth: s.url(""), driver: drive(t, "client.mjs")}
+}
+
+// shielded is the environment of a server that asks the application.
+func shielded(a *application) map[string]string {
+	return map[string]string{"RESOUND_APP_AUTH_UPSTREAM": a.URL + "/broadcasting/auth"}
+}
+
+// reusePort lets another server take a server's place.
+var reusePort = map[string]string{"RESOUND_REUSE_PORT": "true"}
+
+// replaceServer kills the server, which was started with reusePort, while another
+// one listens on its port. Where nobody listens, clients wait 15 s.
+func (s *stage) replaceServer(t *testing.T) {
+	t.Helper()
+	was, o := s.server, s.options
+	o.args = was.samePort()
+	s.server = start(t, o)
+	was.signal(t, syscall.SIGKILL)
+	was.wait(t)
 }
 
 // clientOptions are the options of Echo and pusher-js for the server.
@@ -27,9 +64,20 @@ func (s *stage) clientOptions() arguments {
 		"wsHost":            "127.0.0.1",
 		"wsPort":            s.server.port,
 		"wsPath":            s.server.path,
+		"httpHost":          "127.0.0.1",
+		"httpPort":          s.server.port,
 		"forceTLS":          false,
 		"enabledTransports": []string{"ws"},
-		"authEndpoint":      s.application.URL + "/broadcasting/auth",
+		"authEndpoint":      s.auth + "/broadcasting/auth",
+	}
+}
+
+// as are the options of a pusher-js that is used by a user.
+func (s *stage) as(user string) arguments {
+	headers := arguments{"Authorization": "Bearer " + user}
+	return arguments{
+		"auth":               arguments{"headers": headers},
+		"userAuthentication": arguments{"endpoint": s.auth + "/broadcasting/user-auth", "headers": headers},
 	}
 }
 
@@ -50,9 +98,7 @@ func (s *stage) echo(t *testing.T, client, user string) {
 func (s *stage) pusher(t *testing.T, client, key string, more arguments) {
 	t.Helper()
 	options := s.clientOptions()
-	for name, value := range more {
-		options[name] = value
-	}
+	maps.Copy(options, more)
 	s.do(t, "pusher", arguments{"client": client, "key": key, "options": options})
 }
 

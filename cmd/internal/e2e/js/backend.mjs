@@ -19,3 +19,9 @@ export async function call({ client, method, args }) {
     return { status: error.status, body: error.body }
   }
 }
+
+// webhook reads a webhook and says whether its signature is valid.
+export function webhook({ client, headers, rawBody }) {
+  const hook = backends.get(client).webhook({ headers, rawBody })
+  return { valid: hook.isValid(), events: hook.getEvents(), time: hook.getTime().getTime() }
+}

@@ -3,5 +3,6 @@ import { serve } from './lines.mjs'
 import * as backend from './backend.mjs'
 import * as echo from './echo.mjs'
 import * as pusher from './pusher.mjs'
+import * as user from './user.mjs'
 
-await serve({ ...echo, ...pusher, ...backend })
+await serve({ ...echo, ...pusher, ...backend, ...user })

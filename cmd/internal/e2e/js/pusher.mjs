@@ -10,7 +10,13 @@ export function keep(client, pusher) {
   const report = (name, value, channel) => emit({ client, name, channel, value })
   pusher.connection.bind('state_change', ({ current }) => report('state', current))
   pusher.connection.bind('error', (error) => report('connection_error', describe(error)))
-  pusher.connection.bind('message', ({ event, channel, data }) => report('frame', { event, data }, channel))
+  pusher.connection.bind('message', ({ event, channel, data, user_id: user }) =>
+    emit({ client, name: 'frame', channel, value: { event, data }, user }),
+  )
+}
+
+export function clientOf(client) {
+  return clients.get(client)
 }
 
 // describe keeps what a test looks at: errors of sockets hold references in circles.
@@ -52,4 +58,13 @@ export function disconnect({ client }) {
 
 export function connect({ client }) {
   clients.get(client).connect()
+}
+
+// transport is the name of the transport that carries the connection.
+export function transport({ client }) {
+  return clients.get(client).connection.connection.transport.name
+}
+
+export function subscriptionCount({ client, channel }) {
+  return clients.get(client).channel(channel).subscriptionCount
 }
