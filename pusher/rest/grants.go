@@ -112,8 +112,13 @@ func (g *grant) validateChannelName(m *messages) (kind channels.Kind) {
 	if !isString(g.channel) || !filled(g.channel) {
 		return 0
 	}
-	if kind = channels.KindOf(plain(g.channel)); !kind.Is(channels.Private) {
+	name := plain(g.channel)
+	if kind = channels.KindOf(name); !kind.Is(channels.Private) {
 		m.add("channel_name", "must begin with private- or presence-.")
+	} else if strings.IndexByte(name, ':') >= 0 {
+		// A colon separates what is signed: the signature of "presence-a:DATA" is
+		// that of presence-a with DATA for channel_data.
+		m.add("channel_name", "must not contain a colon.")
 	}
 	return kind
 }

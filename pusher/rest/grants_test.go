@@ -112,6 +112,7 @@ func TestGrantsAreRefused(t *testing.T) {
 		{"a_socket_id_that_signs_something_else", "/auth", `{"socket_id":"1.2:private-b","channel_name":"private-a"}`, 422, `{"socket_id":["The socket id field format is invalid."]}`},
 		{"a_socket_id_with_a_line_end", "/auth", `{"socket_id":"1.2\n","channel_name":"private-a"}`, 422, `{"socket_id":["The socket id field format is invalid."]}`},
 		{"a_public_channel", "/auth", `{"socket_id":"1.2","channel_name":"a"}`, 422, `{"channel_name":["The channel name field must begin with private- or presence-."]}`},
+		{"a_channel_that_signs_an_identity", "/auth", `{"socket_id":"1.2","channel_name":"private-a:{\"user_id\":1}"}`, 422, `{"channel_name":["The channel name field must not contain a colon."]}`},
 		{"a_users_channel", "/auth", `{"socket_id":"1.2","channel_name":"#server-to-user-1"}`, 422, `{"channel_name":["The channel name field must begin with private- or presence-."]}`},
 		{"a_numeric_channel", "/auth", `{"socket_id":"1.2","channel_name":5}`, 422, `{"channel_name":["The channel name field must be a string."]}`},
 		{"presence_without_identity", "/auth", `{"socket_id":"1.2","channel_name":"presence-a"}`, 422, noIdentity},
