@@ -83,11 +83,12 @@ type Reactor struct {
 	now       uint32 // seconds since the engine was made, as of the last tick
 
 	out     outbound
-	queued  uint64 // frames ever queued, to measure a turn by
-	mail    []any  // taken from the mailbox, being handled
-	mailAt  int    // items of mail finished
-	current *conn  // whose turn it is
-	drained int32  // handles below it were told to go
+	queued  uint64        // frames ever queued, to measure a turn by
+	mail    []any         // taken from the mailbox, being handled
+	mailAt  int           // items of mail finished
+	current *conn         // whose turn it is
+	request frame.Request // scratch: the handshake being accepted
+	drained int32         // handles below it were told to go
 
 	// What must not wait behind the mail: a sweep that is due, and how far a
 	// drain has come. Set by anyone, taken by the reactor.

@@ -144,7 +144,9 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 // accept answers a complete handshake. ok is false when it was refused, or the
 // connection is gone.
 func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
-	req, rejection := frame.ParseRequest(head)
+	var rejection *frame.Rejection
+	r.request, rejection = frame.ParseRequest(head)
+	defer func() { r.request = frame.Request{} }() // views of head
 	if rejection == nil && r.engine.draining.Load() {
 		rejection = frame.RejectUnavailable
 	}
@@ -154,8 +156,8 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 	}
 	var buf [256]byte
 	r.establish(c)
-	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &req))
-	r.handler.OnOpen(c.handle, &req)
+	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &r.request))
+	r.handler.OnOpen(c.handle, &r.request)
 	return !c.gone()
 }
 

@@ -76,7 +76,7 @@ func (a *appShard) audience(to audience) *channels.Registry {
 // Sessions lie in blocks, so that a million of them are few objects for the
 // garbage collector, and a pointer to one stays valid.
 const (
-	sessionBits  = 10
+	sessionBits  = 8
 	sessionBlock = 1 << sessionBits
 )
 

@@ -11,8 +11,8 @@ package slab
 import "fmt"
 
 const (
-	blockBits = 10
-	blockSize = 1 << blockBits // 1024 values a block
+	blockBits = 8
+	blockSize = 1 << blockBits // 256 values a block
 	blockMask = blockSize - 1
 )
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,6 +98,8 @@ func start(c *cobra.Command, flags config.Flags) error {
 	if cfg.Debug {
 		o.Trace = tracer(c.OutOrStdout())
 	}
+	cfg.Server.Workers = node.Reactors(cfg.Server.Workers)
+	makeRoom(cfg.Server.Workers)
 	n, err := node.New(o)
 	if err != nil {
 		return err
@@ -118,6 +121,16 @@ func start(c *cobra.Command, flags config.Flags) error {
 	}
 	defer removePID()
 	return wait(c.OutOrStdout(), signals, ended, cancel, log)
+}
+
+// makeRoom lets as many goroutines run beside the reactors as there are CPUs. A
+// reactor that waits for events keeps its place in Go's scheduler until the
+// scheduler's monitor looks, every 10 ms at worst: with one place per CPU a
+// request of the HTTP API would wait as long. GOMAXPROCS in the environment wins.
+func makeRoom(reactors int) {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + reactors)
+	}
 }
 
 // wait drains on the first signal and gives up on the second.

@@ -256,8 +256,11 @@ func TestStreamThatIsOpenedAgainLosesAndRepeatsNothing(t *testing.T) {
 	k := &scriptClient{t: t}
 	l := r.stream()
 	c := receive(t, r.opened, "the connection")
+	// What waits leaves in one line: few may, or all go at once in one stream.
+	waiting := make(chan struct{}, 8)
 	go func() {
 		for _, m := range want {
+			waiting <- struct{}{}
 			c.Message([]byte(m))
 		}
 	}()
@@ -268,7 +271,11 @@ func TestStreamThatIsOpenedAgainLosesAndRepeatsNothing(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %d messages: %v", len(k.messages), err)
 		}
+		had := len(k.messages)
 		k.take(line)
+		for range len(k.messages) - had {
+			<-waiting
+		}
 		if units += len(utf16.Encode([]rune(line))); units > 256<<10 {
 			if l.Buffered() > 0 {
 				t.Fatalf("%d bytes come behind the line at which a client drops the stream", l.Buffered())

@@ -48,7 +48,7 @@ func New(o Options) (_ *Node, err error) {
 	}
 	n := &Node{options: o, config: o.Config, log: o.Logger}
 	c := &o.Config.Server
-	reactors := reactorsOf(c.Workers)
+	reactors := Reactors(c.Workers)
 	limits, err := limitsOf(c.MaxConnections, reactors)
 	if err != nil {
 		return nil, err

@@ -66,8 +66,9 @@ func limitsFor(descriptors, wanted, reactors int64) (limits, error) {
 	return l, nil
 }
 
-// reactorsOf is the number of event loops for a configured number of workers.
-func reactorsOf(workers int) int {
+// Reactors is the number of event loops for a configured number of workers, 0
+// being one for each CPU that the process may use.
+func Reactors(workers int) int {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
