@@ -86,6 +86,7 @@ type Reactor struct {
 	queued  uint64        // frames ever queued, to measure a turn by
 	mail    []any         // taken from the mailbox, being handled
 	mailAt  int           // items of mail finished
+	visitAt int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
 	current *conn         // whose turn it is
 	request frame.Request // scratch: the handshake being accepted
 	drained int32         // handles below it were told to go
@@ -361,13 +362,13 @@ func (r *Reactor) onBell() {
 		if cap(r.mail) > keepNodes {
 			r.mail = nil
 		}
-		r.mail, r.mailAt = r.mailbox.take(r.mail), 0
+		r.mail, r.mailAt, r.visitAt = r.mailbox.take(r.mail), 0, -1
 	} else {
 		r.mailbox.heard()
 	}
 	start, handled := r.queued, 0
 	for r.mailAt < len(r.mail) && handled < mailItems && r.queued-start < mailSlice && r.out.used < maxQueued {
-		n := r.handleMail(r.mail[r.mailAt:])
+		n := r.handleMail()
 		clear(r.mail[r.mailAt : r.mailAt+n])
 		r.mailAt += n
 		handled += max(1, n)
@@ -381,25 +382,31 @@ func (r *Reactor) onBell() {
 
 // handleMail passes mail on and answers how many items are done with. An item
 // whose handling panics counts as done.
-func (r *Reactor) handleMail(batch []any) (finished int) {
+func (r *Reactor) handleMail() (finished int) {
 	defer func() {
 		if p := recover(); p != nil {
 			r.fault(p)
 			finished = 1
 		}
 	}()
-	if own, ok := batch[0].(visit); ok {
-		own()
+	// Each item is looked at once, however many calls a batch takes.
+	if r.visitAt < r.mailAt {
+		r.visitAt = r.mailAt
+		for r.visitAt < len(r.mail) && !isVisit(r.mail[r.visitAt]) {
+			r.visitAt++
+		}
+	}
+	if r.visitAt == r.mailAt {
+		r.mail[r.mailAt].(visit)()
 		return 1
 	}
-	n := 1
-	for n < len(batch) {
-		if _, own := batch[n].(visit); own {
-			break
-		}
-		n++
-	}
-	return r.handler.OnMail(batch[:n])
+	return r.handler.OnMail(r.mail[r.mailAt:r.visitAt])
+}
+
+// isVisit reports whether an item is for the reactor rather than its handler.
+func isVisit(item any) bool {
+	_, ok := item.(visit)
+	return ok
 }
 
 func (r *Reactor) flushSome() {

@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"crypto/subtle"
 	"math"
 	"sync/atomic"
 	"time"
@@ -166,6 +167,13 @@ func (n *Node) newApp(c AppConfig) *App {
 
 // Options returns the options in force, defaults filled in. Immutable.
 func (a *App) Options() *AppOptions { return a.options.Load() }
+
+// signature takes the signature out of "key:signature". ok is false unless the
+// key is the app's.
+func (a *App) signature(signed string) (signature string, ok bool) {
+	key, signature, ok := auth.SplitAuth(signed)
+	return signature, ok && subtle.ConstantTimeCompare([]byte(key), []byte(a.Key)) == 1
+}
 
 // Directory is what the node knows of the app's channels.
 func (a *App) Directory() *channels.Directory { return a.directory }

@@ -40,6 +40,20 @@ func (p *Publication) merges(q *Publication) bool {
 		p.except == q.except && p.name == q.name
 }
 
+// run is how many publications at the front of batch, p the first of them, leave
+// in one piece.
+func (p *Publication) run(batch []any) int {
+	n := 1
+	for bytes := len(p.frame); n < len(batch); n++ {
+		next, ok := batch[n].(*Publication)
+		if !ok || !p.merges(next) || bytes+len(next.frame) > maxMergedBytes {
+			break
+		}
+		bytes += len(next.frame)
+	}
+	return n
+}
+
 // merged returns the frames of a run of publications as one piece, sharing the
 // only one's memory.
 func merged(run []any) []byte {

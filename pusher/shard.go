@@ -136,15 +136,8 @@ func (s *Shard) OnMail(batch []any) (finished int) {
 // deliver sends a publication to the subscribers of its channel, together with
 // those behind it that have the same ones.
 func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
-	run := 1
-	for bytes := len(p.frame); run < len(batch); run++ {
-		next, ok := batch[run].(*Publication)
-		if !ok || !p.merges(next) || bytes+len(next.frame) > maxMergedBytes {
-			break
-		}
-		bytes += len(next.frame)
-	}
 	if s.walk.of != p {
+		run := p.run(batch)
 		as, ok := s.apps[p.app]
 		if !ok {
 			return run
@@ -163,6 +156,7 @@ func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
 	if subscribers.Len() == walkStep {
 		return 0
 	}
+	run := s.walk.run
 	s.walk = walk{}
 	return run
 }

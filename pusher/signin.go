@@ -1,14 +1,12 @@
 package pusher
 
 import (
-	"crypto/subtle"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
 
-	"resound/auth"
 	"resound/channels"
 )
 
@@ -57,8 +55,8 @@ func (s *Shard) onSignin(conn int32, ss *session, m *message) {
 }
 
 func (s *Shard) userAuthorized(conn int32, app *App, signed, userData string) bool {
-	key, signature, ok := auth.SplitAuth(signed)
-	if !ok || subtle.ConstantTimeCompare([]byte(key), []byte(app.Key)) != 1 {
+	signature, ok := app.signature(signed)
+	if !ok {
 		return false
 	}
 	var buf [32]byte

@@ -1,13 +1,11 @@
 package pusher
 
 import (
-	"crypto/subtle"
 	"strings"
 	"time"
 
 	"github.com/tidwall/gjson"
 
-	"resound/auth"
 	"resound/channels"
 )
 
@@ -106,8 +104,8 @@ func (s *Shard) checkSubscription(conn int32, ss *session, sub *subscription, ki
 //
 // Pusher: channel authorization. Departs: Reverb does not look at the key.
 func (s *Shard) authorized(conn int32, app *App, sub *subscription, kind channels.Kind) bool {
-	key, signature, ok := auth.SplitAuth(sub.auth)
-	if !ok || subtle.ConstantTimeCompare([]byte(key), []byte(app.Key)) != 1 {
+	signature, ok := app.signature(sub.auth)
+	if !ok {
 		return false
 	}
 	var buf [32]byte
