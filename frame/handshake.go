@@ -59,6 +59,8 @@ var (
 
 	// RejectTooLarge answers a head that exceeds MaxHeadBytes or MaxHeaders.
 	RejectTooLarge = &Rejection{431, "Request Header Fields Too Large", "The handshake exceeds 8192 bytes or 100 headers.", ""}
+	// RejectPlain answers what is not TLS on a port that speaks TLS.
+	RejectPlain = &Rejection{400, "Bad Request", "This port speaks TLS: use wss:// or https://.", ""}
 	// RejectTimeout answers a handshake that did not complete in time.
 	RejectTimeout = &Rejection{408, "Request Timeout", "The handshake took too long.", ""}
 	// RejectUnavailable answers while the node accepts no connections.

@@ -32,7 +32,9 @@ var ErrStopped = errors.New("the event loops stopped unasked")
 type Engine struct {
 	options          Options
 	addr             *net.TCPAddr
-	place            int    // descriptor that holds the port while reactors come and go
+	place            int // descriptor that holds the port while reactors come and go
+	plainAddr        *net.TCPAddr
+	plainPlace       int    // as place, for plainAddr; -1 for none
 	request          []byte // how a handshake for us begins
 	handshakeSeconds uint32
 	start            time.Time
@@ -48,6 +50,10 @@ type Engine struct {
 	handedOver atomic.Int64
 	refused    atomic.Uint64
 	sockets    atomic.Int64
+
+	handshakes atomic.Int64 // of TLS, under way
+	shakers    sync.WaitGroup
+	shaking    chan struct{} // places of handshakes that compute
 }
 
 // New binds the port and makes the reactors and their handlers. Nothing is
@@ -60,10 +66,18 @@ func New(o Options) (*Engine, error) {
 		handshakeSeconds: max(1, uint32(o.HandshakeTimeout/time.Second)),
 		start:            o.Now(),
 		ready:            make(chan struct{}),
+		shaking:          newShaking(),
 	}
 	var err error
 	if e.place, e.addr, err = bind(o.Addr, o.ReusePort); err != nil {
 		return nil, err
+	}
+	e.plainPlace = -1
+	if o.PlainAddr != "" {
+		if e.plainPlace, e.plainAddr, err = bind(o.PlainAddr, o.ReusePort); err != nil {
+			e.Close()
+			return nil, err
+		}
 	}
 	for i := range o.Reactors {
 		m, bell, err := newMailbox()
@@ -149,6 +163,21 @@ func sockaddr(a *net.TCPAddr) (family int, sa unix.Sockaddr) {
 // Addr is the address bound, with the port the kernel chose.
 func (e *Engine) Addr() *net.TCPAddr { return e.addr }
 
+// PlainAddr is Addr for Options.PlainAddr, and nil without one.
+func (e *Engine) PlainAddr() *net.TCPAddr { return e.plainAddr }
+
+// speaksTLS reports whether a connection came in on the port with TLS.
+func (e *Engine) speaksTLS(g gnet.Conn) bool {
+	if e.options.TLS == nil {
+		return false
+	}
+	if e.plainAddr == nil {
+		return true
+	}
+	local, ok := g.LocalAddr().(*net.TCPAddr)
+	return ok && local.Port != e.plainAddr.Port
+}
+
 // Reactors returns the reactors in the order of their indexes.
 func (e *Engine) Reactors() []*Reactor { return e.reactors }
 
@@ -157,7 +186,11 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Run accepts connections until Stop. Any other end is an error.
 func (e *Engine) Run() error {
-	err := gnet.Run(&callbacks{engine: e}, "tcp://"+e.addr.String(),
+	addrs := []string{"tcp://" + e.addr.String()}
+	if e.plainAddr != nil {
+		addrs = append(addrs, "tcp://"+e.plainAddr.String())
+	}
+	err := gnet.Rotate(&callbacks{engine: e}, addrs,
 		gnet.WithNumEventLoop(e.options.Reactors),
 		gnet.WithLockOSThread(true),
 		gnet.WithReusePort(true),
@@ -168,6 +201,7 @@ func (e *Engine) Run() error {
 		gnet.WithTicker(e.options.TickInterval > 0),
 		gnet.WithLogger(quiet{e.options.Logger}),
 	)
+	e.shakers.Wait()
 	e.Close()
 	if err == nil && !e.stopping.Load() {
 		return ErrStopped
@@ -198,6 +232,10 @@ func (e *Engine) Close() {
 	if e.place >= 0 {
 		_ = unix.Close(e.place)
 		e.place = -1
+	}
+	if e.plainPlace >= 0 {
+		_ = unix.Close(e.plainPlace)
+		e.plainPlace = -1
 	}
 }
 
@@ -293,7 +331,7 @@ func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 		}
 	}()
 	r.onOpen(g)
-	if back != nil && r.resume(g.Context().(*conn), back.head) {
+	if back != nil && r.resume(g.Context().(*conn), back) {
 		return nil, gnet.Close
 	}
 	return nil, gnet.None

@@ -3,6 +3,7 @@ package loop_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -55,6 +56,9 @@ func start(t *testing.T, e *loop.Engine, err error) string {
 
 func local(o loop.Options) loop.Options {
 	o.Addr = "127.0.0.1:0"
+	if overTLS {
+		o.TLS = serverTLS()
+	}
 	return o
 }
 
@@ -66,7 +70,8 @@ func TestEcho(t *testing.T) {
 	var clients sync.WaitGroup
 	for i := range 20 {
 		clients.Go(func() {
-			c, _, err := websocket.Dial(ctx, "ws://"+addr+"/", nil)
+			client, s := httpClient(&http.Transport{})
+			c, _, err := websocket.Dial(ctx, "ws"+s+"://"+addr+"/", &websocket.DialOptions{HTTPClient: client})
 			if err != nil {
 				t.Error(err)
 				return
@@ -175,11 +180,11 @@ func TestHandsHTTPOver(t *testing.T) {
 		<-served
 	})
 
-	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 4}}
+	client, s := httpClient(&http.Transport{MaxConnsPerHost: 4})
 	defer client.CloseIdleConnections()
 	for _, n := range []int{0, 100, 1 << 20} {
 		for range 10 {
-			resp, err := client.Post("http://"+addr+"/apps/1/events", "text/plain", bytes.NewReader(make([]byte, n)))
+			resp, err := client.Post("http"+s+"://"+addr+"/apps/1/events", "text/plain", bytes.NewReader(make([]byte, n)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,6 +239,13 @@ func connect(t *testing.T, addr string) net.Conn {
 	t.Cleanup(func() { _ = c.Close() })
 	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
+	}
+	if overTLS {
+		secure := tls.Client(c, clientTLS())
+		if err := secure.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		return secure
 	}
 	return c
 }

@@ -172,7 +172,7 @@ func TestSlowReader(t *testing.T) {
 		s.onClosed = func(name string) { closed <- name }
 	})
 	raw := connect(t, addr)
-	if err := raw.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+	if err := tcp(raw).SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
 	upgrade(t, raw, "slow")

@@ -32,12 +32,17 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 		local:   c.tcp.LocalAddr(),
 		remote:  cloneAddr(c.tcp.RemoteAddr()),
 		reactor: r,
+		secure:  c.secure(),
+	}
+	if h.secure != nil {
+		h.secure.hand(h.File)
+		c.tcp = h.secure.Conn // what closes here is the reactor's descriptor alone
 	}
 	r.engine.handedOver.Add(1)
 	r.stats.handedOver.Add(1)
 	if !accept(h) {
 		r.engine.refused.Add(1)
-		_, _ = unix.Write(fd, unavailable)
+		_, _ = h.Write(unavailable)
 		_ = h.Close()
 	}
 }
@@ -50,6 +55,7 @@ type HTTPConn struct {
 	local   net.Addr
 	remote  net.Addr
 	reactor *Reactor
+	secure  *secure // nil without TLS
 	once    sync.Once
 }
 
@@ -64,17 +70,38 @@ func (c *HTTPConn) Read(b []byte) (int, error) {
 		}
 		return n, nil
 	}
-	return c.File.Read(b)
+	if c.secure != nil {
+		return c.secure.tls.Read(b)
+	}
+	n, err := c.File.Read(b)
+	return n, fileError(err)
+}
+
+// Write writes to the peer.
+func (c *HTTPConn) Write(b []byte) (int, error) {
+	if c.secure != nil {
+		return c.secure.tls.Write(b)
+	}
+	n, err := c.File.Write(b)
+	return n, fileError(err)
 }
 
 // Close closes the socket.
 func (c *HTTPConn) Close() error {
 	c.once.Do(func() { c.reactor.engine.handedOver.Add(-1) })
+	if c.secure != nil {
+		return c.secure.tls.Close()
+	}
 	return c.File.Close()
 }
 
 // CloseWrite tells the peer that nothing follows. Reading goes on.
 func (c *HTTPConn) CloseWrite() error {
+	if c.secure != nil {
+		if err := c.secure.tls.CloseWrite(); err != nil {
+			return err
+		}
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
@@ -94,7 +121,10 @@ func (c *HTTPConn) LocalAddr() net.Addr { return c.local }
 func (c *HTTPConn) RemoteAddr() net.Addr { return c.remote }
 
 // returned is the context of a connection on its way back to a reactor.
-type returned struct{ head []byte }
+type returned struct {
+	head   []byte
+	secure *secure // nil without TLS
+}
 
 // Return gives the connection back to the reactor it came from, because its next
 // request is a WebSocket handshake: a proxy that keeps connections open may send
@@ -106,7 +136,9 @@ func (c *HTTPConn) Return(head []byte) error {
 	if err != nil {
 		return err
 	}
-	enrolled, err := c.reactor.loop.Enroll(gnet.NewContext(context.Background(), &returned{head}), tcp)
+	back := &returned{head: head, secure: c.secure}
+	c.secure = nil // closing c must not say goodbye
+	enrolled, err := c.reactor.loop.Enroll(gnet.NewContext(context.Background(), back), tcp)
 	if err != nil {
 		_ = tcp.Close()
 		return err

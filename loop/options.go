@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"runtime"
 	"time"
@@ -12,6 +13,17 @@ import (
 type Options struct {
 	// Addr is host:port; port 0 lets the kernel choose.
 	Addr string
+
+	// TLS, when set, is what connections to Addr begin with. Its certificate may
+	// come from a function, so that it can change while the engine runs.
+	TLS *tls.Config
+
+	// PlainAddr is a second address, without TLS. Empty means none.
+	PlainAddr string
+
+	// MaxTLSHandshakes is how many handshakes of TLS may be under way; beyond it
+	// new connections are closed. Zero means 4,096.
+	MaxTLSHandshakes int64
 
 	// ReusePort allows other processes to listen on the same port.
 	ReusePort bool
@@ -69,6 +81,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.WebSocketPrefix == "" {
 		o.WebSocketPrefix = "/"
+	}
+	if o.MaxTLSHandshakes == 0 {
+		o.MaxTLSHandshakes = defaultTLSHandshakes
 	}
 	if o.MaxOutboundBytes == 0 {
 		o.MaxOutboundBytes = 65_536

@@ -82,6 +82,9 @@ type Reactor struct {
 	deadlines []uint32
 	now       uint32 // seconds since the engine was made, as of the last tick
 
+	plain   []byte // scratch: what was decrypted in this turn
+	records []byte // scratch: what is encrypted for one write
+
 	out     outbound
 	queued  uint64        // frames ever queued, to measure a turn by
 	mail    []any         // taken from the mailbox, being handled
@@ -247,6 +250,9 @@ func (r *Reactor) shut(c *conn) {
 		r.destroy(c) // nobody answers, and the stream keeps what it has
 		return
 	}
+	if s := c.secure(); s != nil && c.unshut {
+		s.notify()
+	}
 	if c.unshut && c.tcp.OutboundBuffered() == 0 {
 		c.unshut = false
 		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
@@ -268,7 +274,7 @@ func (r *Reactor) destroy(c *conn) {
 		r.onClosed(c)
 		return
 	}
-	_ = r.loop.Close(c.tcp)
+	_ = r.loop.Close(c.socket())
 }
 
 // flush writes everything queued for c. The connection may be gone afterwards.
@@ -294,6 +300,13 @@ func (r *Reactor) flush(c *conn) {
 		_, _ = c.tcp.Write(data)
 		return
 	}
+	if s := c.secure(); s != nil {
+		var err error
+		if data, err = s.encrypt(data); err != nil {
+			r.broke(c)
+			return
+		}
+	}
 	n, err := writeNow(int(c.fd), data)
 	r.stats.written(len(data))
 	if n == len(data) {
@@ -306,7 +319,7 @@ func (r *Reactor) flush(c *conn) {
 	// What one write brings may be larger than all that may wait, a large roster
 	// for example. That alone makes no slow reader; what comes on top of it counts.
 	c.grace = int32(len(data) - n)
-	_, _ = c.tcp.Write(data[n:])
+	_, _ = c.socket().Write(data[n:])
 }
 
 // broke takes leave of a connection that cannot be written to. The event loop is

@@ -19,6 +19,8 @@ type counters struct {
 	slow        atomic.Uint64
 	broken      atomic.Uint64
 	panics      atomic.Uint64
+	tlsShaken   atomic.Uint64
+	tlsFailed   atomic.Uint64
 
 	mu     sync.Mutex
 	closes map[int]uint64
@@ -53,6 +55,8 @@ type Stats struct {
 	Slow        uint64         // connections closed because they did not read
 	Broken      uint64         // connections that failed while written to
 	Panics      uint64         // panics recovered
+	TLS         uint64         // handshakes of TLS completed
+	TLSFailed   uint64         // handshakes of TLS that failed
 	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
 }
 
@@ -72,6 +76,8 @@ func (e *Engine) Stats() Stats {
 		out.Slow += s.slow.Load()
 		out.Broken += s.broken.Load()
 		out.Panics += s.panics.Load()
+		out.TLS += s.tlsShaken.Load()
+		out.TLSFailed += s.tlsFailed.Load()
 		s.mu.Lock()
 		for code, n := range maps.All(s.closes) {
 			out.Closes[code] += n

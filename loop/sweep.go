@@ -30,6 +30,10 @@ func (r *Reactor) onDeadline(h int32) {
 	r.deadlines[h] = never
 	switch c.stage {
 	case opening:
+		if s := c.secure(); s != nil && s.wire.mode != looped {
+			r.destroy(c) // there is no language to tell it in
+			return
+		}
 		r.reject(c, frame.RejectTimeout)
 	case open:
 		r.handler.OnDeadline(h)

@@ -14,6 +14,9 @@ func (r *Reactor) onOpen(g gnet.Conn) {
 	r.deadlines[c.handle] = r.now + r.engine.handshakeSeconds
 	g.SetContext(c)
 	r.stats.sockets.Add(1)
+	if r.engine.speaksTLS(g) {
+		c.tcp = newSecure(r, g)
+	}
 }
 
 // adopt makes a connection of a socket, or of what stands for one when fd is -1.
@@ -48,6 +51,9 @@ func (r *Reactor) onClosed(c *conn) {
 		r.stats.closed(frame.CloseAbnormal)
 		r.dismiss(c.handle)
 	}
+	if s := c.secure(); s != nil {
+		s.wire.end()
+	}
 	c.tcp.SetContext(nil)
 	r.deadlines[c.handle] = never
 	if c.fd >= 0 {
@@ -59,6 +65,16 @@ func (r *Reactor) onClosed(c *conn) {
 // onTraffic is the turn of a connection that received bytes. It answers whether
 // the connection is to be closed.
 func (r *Reactor) onTraffic(c *conn) (done bool) {
+	return r.turn(c, func() {
+		if s := c.secure(); s != nil && c.stage != closing && !s.receive(c) {
+			return
+		}
+		r.read(c)
+	})
+}
+
+// turn calls f for c and answers whether the connection is to be closed.
+func (r *Reactor) turn(c *conn, f func()) (done bool) {
 	r.current = c
 	defer func() {
 		if p := recover(); p != nil {
@@ -67,36 +83,57 @@ func (r *Reactor) onTraffic(c *conn) (done bool) {
 		}
 		r.current = nil
 	}()
+	f()
+	return c.doomed
+}
+
+// read handles what c received.
+func (r *Reactor) read(c *conn) {
 	if c.stage == opening && !r.handshake(c) {
-		return c.doomed
+		c.endTurn()
+		return
 	}
 	for c.stage == open && !c.doomed && r.readFrame(c) {
 	}
 	if c.gone() {
-		return false
+		return
 	}
 	if c.stage == closing {
 		_, _ = c.tcp.Discard(-1)
 	}
 	r.flush(c)
-	return c.doomed
+	c.endTurn()
+}
+
+// endTurn keeps what is left of the plaintext, and closes a connection from
+// which nothing more can be read.
+func (c *conn) endTurn() {
+	s := c.secure()
+	if s == nil {
+		return
+	}
+	s.settle()
+	c.doomed = c.doomed || s.ended
 }
 
 // resume is the first turn of a connection that came back from HTTP with the
 // head of a handshake. It answers whether the connection is to be closed.
-func (r *Reactor) resume(c *conn, head []byte) (done bool) {
-	r.current = c
-	defer func() {
-		if p := recover(); p != nil {
-			r.recovered(c, p)
-			done = c.doomed
+func (r *Reactor) resume(c *conn, back *returned) (done bool) {
+	return r.turn(c, func() {
+		if s := back.secure; s != nil {
+			s.back(c.socket())
+			c.tcp = s
 		}
-		r.current = nil
-	}()
-	if r.accept(c, head) {
+		if !r.accept(c, back.head) {
+			return
+		}
+		if s := back.secure; s != nil {
+			s.decrypt()
+			r.read(c)
+			return
+		}
 		r.flush(c)
-	}
-	return c.doomed
+	})
 }
 
 // recovered closes the connection whose turn panicked, and no other.
