@@ -282,13 +282,12 @@ func TestTLSPlainPort(t *testing.T) {
 // TestTLSUpgradeOnAConnectionThatServedHTTP is what a proxy does that keeps its
 // connections.
 func TestTLSUpgradeOnAConnectionThatServedHTTP(t *testing.T) {
-	var listener *loop.HTTPListener
+	listener := loop.NewHTTPListener(&net.TCPAddr{})
 	o := loop.Options{
 		TLS: serverTLS(), WebSocketPrefix: "/app/",
-		HandOver: func(c *loop.HTTPConn) bool { return listener.Offer(c) },
+		HandOver: listener.Offer,
 	}
-	e, _, addr := startScript(t, o, nil)
-	listener = loop.NewHTTPListener(e.Addr())
+	_, _, addr := startScript(t, o, nil)
 	served := make(chan error, 1)
 	go func() { served <- returnUpgrades(listener) }()
 	t.Cleanup(func() {

@@ -114,7 +114,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 		return err
 	case <-n.Ready():
 	}
-	announce(c.OutOrStdout(), cfg, n.Addr())
+	announce(c.OutOrStdout(), cfg, n)
 	removePID, err := daemonReady()
 	if err != nil {
 		return err
@@ -156,11 +156,19 @@ func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain fun
 }
 
 // announce tells where the server listens, in Reverb's words.
-func announce(out io.Writer, cfg *config.Config, addr *net.TCPAddr) {
+func announce(out io.Writer, cfg *config.Config, n *node.Node) {
+	addr, scheme := n.Addr(), "http"
 	host := cfg.Server.Hostname
 	suffix := ""
 	if host != "" && host != cfg.Server.Host {
 		suffix = " (" + host + ")"
+	}
+	if n.TLS() {
+		scheme = "https"
+		suffix += " with TLS"
+	}
+	if plain := n.PlainAddr(); plain != nil {
+		suffix += fmt.Sprintf(", without TLS on port %d", plain.Port)
 	}
 	fmt.Fprintf(out, "\n  INFO  Starting server on %s%s%s.\n", net.JoinHostPort(cfg.Server.Host, strconv.Itoa(addr.Port)), cfg.Server.Path, suffix)
 	if !cfg.Development {
@@ -179,12 +187,12 @@ func announce(out io.Writer, cfg *config.Config, addr *net.TCPAddr) {
   REVERB_APP_SECRET=%s
   REVERB_HOST=%s
   REVERB_PORT=%d
-  REVERB_SCHEME=http
+  REVERB_SCHEME=%s
 
-  new Echo({ broadcaster: 'reverb', key: '%s', wsHost: '%s', wsPort: %d, wsPath: '%s',
-             forceTLS: false, enabledTransports: ['ws', 'wss'] });
+  new Echo({ broadcaster: 'reverb', key: '%s', wsHost: '%s', wsPort: %d, wssPort: %d, wsPath: '%s',
+             forceTLS: %t, enabledTransports: ['ws', 'wss'] });
 
-`, app.ID, app.Key, app.Secret, host, addr.Port, app.Key, host, addr.Port, cfg.Server.Path)
+`, app.ID, app.Key, app.Secret, host, addr.Port, scheme, app.Key, host, addr.Port, addr.Port, cfg.Server.Path, n.TLS())
 }
 
 // logger writes text on a terminal and JSON elsewhere.

@@ -13,14 +13,9 @@ func (c *Config) check(r *report) {
 
 func (c *Config) checkServer(r *report) {
 	s := &c.Server
-	for _, tls := range []struct{ path, value string }{
-		{serverSection + "options.tls.local_cert", s.TLS.CertFile},
-		{serverSection + "options.tls.local_pk", s.TLS.KeyFile},
-		{serverSection + "options.tls.passphrase", s.TLS.Passphrase},
-	} {
-		if tls.value != "" {
-			r.fail("%s (%s): TLS is not served yet; terminate it in nginx", tls.path, c.origins[tls.path])
-		}
+	if s.PlainPort != nil && *s.PlainPort != 0 && *s.PlainPort == s.Port {
+		path := serverSection + "plain_port"
+		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}
 	if s.Scaling.Enabled {
 		path := serverSection + "scaling.enabled"

@@ -55,14 +55,15 @@ type Server struct {
 	DenyPrivateWebhooks bool   // webhooks go to the public internet only
 	WebhookStore        string // file; empty: the node chooses
 
-	TLS     TLS
-	Scaling Scaling
+	TLS       TLS
+	PlainPort *int // second port without TLS beside one with; nil: none, 0: the kernel chooses
+	Scaling   Scaling
 }
 
 // TLS names the certificate of the node (`servers.reverb.options.tls`).
 type TLS struct {
-	CertFile   string // PEM, certificate chain
-	KeyFile    string // PEM, private key
+	CertFile   string // PEM, certificate chain; empty with KeyFile: no TLS, unless Herd or Valet have one
+	KeyFile    string // PEM, private key; empty: in CertFile
 	Passphrase string // of KeyFile
 }
 

@@ -149,23 +149,31 @@ var nodeKeys = []key[Server]{
 	{
 		spec{
 			path:    "options.tls.local_cert",
-			meaning: "Certificate file. TLS is not served yet: setting it is an error; let a proxy such as nginx terminate TLS.",
+			meaning: "File with the certificate and its chain (PEM). With it, or with `local_pk`, the port speaks TLS (wss and https). It is read again when it changes. Without it a certificate that Herd or Valet made for `hostname` is used, if there is one.",
 		},
 		func(s *Server) any { return &s.TLS.CertFile },
 	},
 	{
 		spec{
 			path:    "options.tls.local_pk",
-			meaning: "Private key file. As `local_cert`.",
+			meaning: "File with the private key (PEM). Empty: it is in `local_cert`.",
 		},
 		func(s *Server) any { return &s.TLS.KeyFile },
 	},
 	{
 		spec{
 			path: "options.tls.passphrase", secret: true,
-			meaning: "Passphrase of the private key. As `local_cert`.",
+			meaning: "Passphrase of the private key.",
 		},
 		func(s *Server) any { return &s.TLS.Passphrase },
+	},
+	{
+		spec{
+			path: "plain_port", null: "no such port", max: 65535,
+			meaning: "Second port, without TLS, of a node whose port speaks TLS: for an application or a load balancer on the same network. 0 lets the kernel choose.",
+			danger:  "Whoever reaches it speaks in the clear.",
+		},
+		func(s *Server) any { return &s.PlainPort },
 	},
 	{
 		spec{

@@ -36,6 +36,11 @@ func (s spec) parse(dst, value any) error {
 		n, err := s.parseNumber(value)
 		*dst = int(n)
 		return err
+	case **int:
+		n, err := s.parseNumber(value)
+		*dst = new(int)
+		**dst = int(n)
+		return err
 	case *int64:
 		n, err := s.parseNumber(value)
 		*dst = n

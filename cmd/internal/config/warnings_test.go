@@ -62,7 +62,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		setup setup
 	}{
 		{"a master key", setup{environ: []string{"RESOUND_APP_ENCRYPTION_MASTER_KEY=" + secret}}},
-		{"a passphrase", setup{environ: []string{"RESOUND_OPTIONS_TLS_PASSPHRASE=" + secret}}},
+		{"a passphrase", setup{environ: []string{"RESOUND_OPTIONS_TLS_PASSPHRASE=" + secret, "REVERB_SERVER_PORT=x"}}},
 		{"a secret without an id", setup{environ: []string{"REVERB_APP_SECRET=" + secret}}},
 		{"a secret without an id in the file", setup{file: "apps: {apps: [{secret: " + secret + "}]}"}},
 		{"a secret as a list", setup{file: "apps: {apps: [{app_id: a, key: b, secret: [" + secret + "]}]}"}},

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -43,11 +44,12 @@ type happening struct {
 	taken bool // an expect has returned it
 }
 
-// drive starts a script of js/.
-func drive(t *testing.T, script string) *driver {
+// drive starts a script of js/ with more environment.
+func drive(t *testing.T, script string, env ...string) *driver {
 	t.Helper()
 	needPackages(t)
 	cmd := exec.Command("node", filepath.Join("js", script))
+	cmd.Env = append(os.Environ(), env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

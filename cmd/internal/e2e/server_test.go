@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"maps"
 	"net"
@@ -52,6 +54,8 @@ type startOptions struct {
 	env  map[string]string
 	dir  string // working directory; empty means an empty one
 	bare bool   // no credentials in the environment
+
+	secure *x509.CertPool // who believes the server's certificate; nil without TLS
 }
 
 // server is a running resound.
@@ -59,6 +63,8 @@ type server struct {
 	*process
 	port int
 	path string // prefix of every route, such as "/ws"
+
+	secure *x509.CertPool // as startOptions.secure
 }
 
 // anyPort makes the kernel choose the port.
@@ -94,7 +100,10 @@ func start(t *testing.T, o startOptions) *server {
 	if o.args == nil {
 		o.args = anyPort
 	}
-	s := &server{process: launch(t, command(t, o.dir, env, append([]string{"start"}, o.args...)...))}
+	s := &server{
+		process: launch(t, command(t, o.dir, env, append([]string{"start"}, o.args...)...)),
+		secure:  o.secure,
+	}
 	if i := slices.Index(o.args, "--path"); i >= 0 {
 		s.path = "/" + strings.Trim(o.args[i+1], "/")
 	}
@@ -111,7 +120,13 @@ func start(t *testing.T, o startOptions) *server {
 func (s *server) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // url returns the address of an HTTP route behind the path prefix.
-func (s *server) url(route string) string { return "http://" + s.address() + s.path + route }
+func (s *server) url(route string) string {
+	scheme := "http://"
+	if s.secure != nil {
+		scheme = "https://"
+	}
+	return scheme + s.address() + s.path + route
+}
 
 // expectUp waits until the health check is answered.
 func (s *server) expectUp(t *testing.T) {
@@ -121,7 +136,10 @@ func (s *server) expectUp(t *testing.T) {
 
 // status returns the status of a GET, or 0 when there is no answer.
 func (s *server) status(route string) int {
-	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{RootCAs: s.secure},
+	}}
 	response, err := client.Get(s.url(route))
 	if err != nil {
 		return 0

@@ -146,6 +146,7 @@ func (s *stage) backend(t *testing.T) {
 		// Like the PHP library with its option "path": the prefix is in the URL
 		// and not signed.
 		"host":                      s.server.address() + s.server.path,
+		"useTLS":                    s.server.secure != nil,
 		"appId":                     testApp.id,
 		"key":                       testApp.key,
 		"secret":                    testApp.secret,

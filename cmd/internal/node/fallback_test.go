@@ -48,7 +48,7 @@ type streamingServer struct{ *tcpServer }
 
 func startStreaming(t *testing.T, o pusher.AppOptions) transcript.Server {
 	listener := loop.NewHTTPListener(&net.TCPAddr{})
-	s := startEngine(t, o, listener.Offer)
+	s := startEngine(t, o, loop.Options{HandOver: listener.Offer})
 	server, err := rest.New(rest.Options{Node: s.node, Fallback: rest.FallbackOptions{
 		GraceTime: time.Second, // after which a client that was dropped is gone
 		Open: func(via net.Conn, h rest.FallbackHandshake, to rest.FallbackStream) rest.FallbackConn {

@@ -39,6 +39,7 @@ type Node struct {
 	engine   *loop.Engine
 	http     *rest.Server
 	listener *loop.HTTPListener
+	cert     *certificate // nil without TLS
 }
 
 // New binds the port and assembles the node. Nothing is answered before Run.
@@ -77,8 +78,13 @@ func New(o Options) (_ *Node, err error) {
 		return nil, err
 	}
 	n.webhooks.attach(n.protocol)
+	if n.cert, err = newCertificate(c); err != nil {
+		return nil, err
+	}
 	n.engine, err = loop.New(loop.Options{
 		Addr:             net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
+		TLS:              n.cert.config(),
+		PlainAddr:        plainAddr(c, n.cert),
 		ReusePort:        c.ReusePort,
 		Reactors:         reactors,
 		WebSocketPrefix:  c.Path + "/app/",
@@ -118,6 +124,21 @@ func New(o Options) (_ *Node, err error) {
 	}
 	return n, nil
 }
+
+// plainAddr is the second address of a node that speaks TLS.
+func plainAddr(s *config.Server, cert *certificate) string {
+	if cert == nil || s.PlainPort == nil {
+		return ""
+	}
+	return net.JoinHostPort(s.Host, strconv.Itoa(*s.PlainPort))
+}
+
+// TLS reports whether the node's port speaks TLS.
+func (n *Node) TLS() bool { return n.cert != nil }
+
+// PlainAddr is the address without TLS of a node that speaks TLS, nil when it
+// has none.
+func (n *Node) PlainAddr() *net.TCPAddr { return n.engine.PlainAddr() }
 
 // Addr is the address the node listens on.
 func (n *Node) Addr() *net.TCPAddr { return n.engine.Addr() }
@@ -183,6 +204,8 @@ func (n *Node) keepHouse(ctx context.Context) {
 	defer recount.Stop()
 	memory := time.NewTicker(settleInterval)
 	defer memory.Stop()
+	certificates := time.NewTicker(certificateInterval)
+	defer certificates.Stop()
 	var m memorySettler
 	for {
 		select {
@@ -195,6 +218,8 @@ func (n *Node) keepHouse(ctx context.Context) {
 			}
 		case <-recount.C:
 			n.protocol.Recount()
+		case <-certificates.C:
+			n.cert.look(n.log)
 		case <-memory.C:
 			m.look(n.engine.Stats(), time.Now())
 		}

@@ -2,10 +2,12 @@ package node_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -35,6 +37,26 @@ func TestTranscriptsOverTCP(t *testing.T) {
 	}
 }
 
+// TestTranscriptsOverTLS plays them behind TLS.
+func TestTranscriptsOverTLS(t *testing.T) {
+	files, err := filepath.Glob("../../../pusher/testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	example := httptest.NewTLSServer(nil) // for its certificate
+	defer example.Close()
+	start := func(t *testing.T, o pusher.AppOptions) transcript.Server {
+		s := startEngine(t, o, loop.Options{TLS: &tls.Config{Certificates: example.TLS.Certificates}})
+		s.scheme, s.client = "wss", &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: example.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}}}
+		return s
+	}
+	for _, f := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(f), ".txt"), func(t *testing.T) {
+			transcript.Run(t, f, start, false)
+		})
+	}
+}
+
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
 
@@ -44,13 +66,17 @@ type tcpServer struct {
 	app    *pusher.App
 	engine *loop.Engine
 	clock  atomic.Int64 // nanoseconds
+	scheme string
+	client *http.Client // nil means the usual one
 }
 
-func startTCP(t *testing.T, o pusher.AppOptions) transcript.Server { return startEngine(t, o, nil) }
+func startTCP(t *testing.T, o pusher.AppOptions) transcript.Server {
+	return startEngine(t, o, loop.Options{})
+}
 
-// startEngine runs a reactor. handOver takes what is no WebSocket.
-func startEngine(t *testing.T, o pusher.AppOptions, handOver func(*loop.HTTPConn) bool) *tcpServer {
-	s := &tcpServer{t: t}
+// startEngine runs a reactor with options of the test.
+func startEngine(t *testing.T, o pusher.AppOptions, lo loop.Options) *tcpServer {
+	s := &tcpServer{t: t, scheme: "ws"}
 	s.clock.Store(time.Unix(1_700_000_000, 0).UnixNano())
 	now := func() time.Time { return time.Unix(0, s.clock.Load()) }
 	var err error
@@ -62,11 +88,9 @@ func startEngine(t *testing.T, o pusher.AppOptions, handOver func(*loop.HTTPConn
 		t.Fatal(err)
 	}
 	s.app = s.node.AppByID(transcript.AppID)
-	s.engine, err = loop.New(loop.Options{
-		Addr: "127.0.0.1:0", Reactors: 1, WebSocketPrefix: "/app/", Now: now, TickInterval: -1,
-		HandOver:   handOver,
-		NewHandler: func(r *loop.Reactor) loop.Handler { return s.node.NewShard(r.Index(), r) },
-	})
+	lo.Addr, lo.Reactors, lo.WebSocketPrefix, lo.Now, lo.TickInterval = "127.0.0.1:0", 1, "/app/", now, -1
+	lo.NewHandler = func(r *loop.Reactor) loop.Handler { return s.node.NewShard(r.Index(), r) }
+	s.engine, err = loop.New(lo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +135,7 @@ func (s *tcpServer) Open(key, origin string) transcript.Client {
 	if !strings.Contains(key, "?") {
 		key += "?protocol=7&client=js&version=8.4.0&flash=false"
 	}
-	c, _, err := websocket.Dial(ctx, "ws://"+s.engine.Addr().String()+"/app/"+key, &websocket.DialOptions{HTTPHeader: h})
+	c, _, err := websocket.Dial(ctx, s.scheme+"://"+s.engine.Addr().String()+"/app/"+key, &websocket.DialOptions{HTTPHeader: h, HTTPClient: s.client})
 	if err != nil {
 		s.t.Fatal(err)
 	}
