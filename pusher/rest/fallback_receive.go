@@ -169,7 +169,7 @@ func (f *fallback) stream(c net.Conn, s *fallbackSession) {
 			out, head = []byte(streamRefused), 0
 		}
 		if len(out) > head && !f.write(c, out) {
-			w.detach(0) // nobody knows what the client has got
+			w.lose()
 			return
 		}
 		units += utf16Units(out[head:])
