@@ -73,6 +73,9 @@ func (r *request) receivePoll() error {
 		return err
 	}
 	body, ok := s.of.poll(r.ctx.Conn(), s)
+	if s.of.isStopped() {
+		r.ctx.SetConnectionClose() // the HTTP server is told to stop a moment later
+	}
 	if !ok {
 		return unavailable()
 	}
