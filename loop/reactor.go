@@ -297,6 +297,10 @@ func (r *Reactor) flush(c *conn) {
 	}
 	data := r.out.gather(&c.out)
 	if c.fd < 0 {
+		c.grace = 0
+		if len(data) > r.engine.options.MaxOutboundBytes {
+			c.grace = int32(len(data)) // as for a socket, below
+		}
 		_, _ = c.tcp.Write(data)
 		return
 	}

@@ -13,6 +13,10 @@ import (
 // messages are refused: nothing else slows down who posts them.
 const maxPostedBytes = 64 << 10
 
+// messageBytes is what a message in the mailbox takes besides its own bytes, so
+// that many short ones count too.
+const messageBytes = 48
+
 // Stream is what a virtual connection writes to, in place of a socket. Its
 // methods are called on the reactor and must not block; Shut is the last call.
 type Stream interface {
@@ -41,7 +45,7 @@ type Virtual struct {
 	reactor *Reactor
 	stream  Stream
 	remote  net.Addr
-	posted  atomic.Int64 // bytes of messages in the mailbox
+	posted  atomic.Int64 // what the messages in the mailbox take
 	conn    *conn        // owned by the reactor; nil before it is open and once it is closed
 }
 
@@ -58,7 +62,7 @@ func (r *Reactor) PostOpen(req frame.Request, remote net.Addr, s Stream) *Virtua
 // which keeps them. It answers false, and takes none, while too many bytes wait.
 // On a connection that is closed it does nothing.
 func (v *Virtual) PostMessages(payloads [][]byte) bool {
-	bytes := int64(0)
+	bytes := int64(len(payloads)) * messageBytes
 	for _, p := range payloads {
 		bytes += int64(len(p))
 	}

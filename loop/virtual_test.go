@@ -247,6 +247,47 @@ func TestVirtualConnectionThatIsNotReadIsClosedAsSlow(t *testing.T) {
 	}
 }
 
+// A large roster, for one, is a single message above the limit. Its client is
+// behind by no fault of its own.
+func TestVirtualConnectionMayBeBehindByOneLargeMessage(t *testing.T) {
+	const limit = 1000
+	_, s, addr := startScript(t, loop.Options{MaxOutboundBytes: limit, SlowCode: 4100, SlowReason: "slow"}, nil)
+	bind(t, s, addr)
+	_, p := openVirtual(t, s, "v")
+	send := func(text string) {
+		t.Helper()
+		s.do(t, func() { s.Send(s.conns["v"], frame.AppendText(nil, []byte(text))) })
+		s.do(t, func() {})
+	}
+	large, small := strings.Repeat("x", 5*limit), strings.Repeat("y", limit/2)
+	send(large)
+	p.expect(t, "message "+large)
+	for range 3 {
+		send(small)
+		p.expect(t, "message "+small)
+	}
+	send(small) // on top of what may wait
+	p.expect(t, "closed 4100 slow", "shut")
+}
+
+// Attack: a body full of empty messages has many of them and hardly a byte.
+func TestVirtualConnectionCountsEmptyMessages(t *testing.T) {
+	_, s, addr := startScript(t, loop.Options{}, nil)
+	bind(t, s, addr)
+	v, p := openVirtual(t, s, "v")
+	release := s.hold(t)
+	if !v.PostMessages(make([][]byte, 5000)) {
+		t.Error("the first body is refused")
+	}
+	if v.PostMessages(make([][]byte, 1)) {
+		t.Error("a message is taken while 5,000 wait")
+	}
+	v.PostClose()
+	release()
+	for wait(t, p.lines, "the end") != "shut" {
+	}
+}
+
 func TestVirtualConnectionRefusesMessagesWhenTooManyWait(t *testing.T) {
 	_, s, addr := startScript(t, loop.Options{}, nil)
 	bind(t, s, addr)

@@ -14,11 +14,11 @@ func (a *App) AllowsOrigin(origin string) bool {
 }
 
 // NamesOrigin reports whether the app allows an origin by a pattern that says
-// more than "any": whether somebody chose to trust it.
+// more than "any", which "*.*" does not: whether somebody chose to trust it.
 func (a *App) NamesOrigin(origin string) bool {
 	host := originHost(origin)
 	for _, p := range a.Options().AllowedOrigins {
-		if strings.Trim(p, "*") != "" && host != "" && glob(p, host) {
+		if strings.Trim(p, "*.") != "" && host != "" && glob(p, host) {
 			return true
 		}
 	}

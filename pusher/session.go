@@ -176,7 +176,13 @@ func (s *Shard) OnControl(conn int32) {
 // touch notes that the client is alive.
 func (s *Shard) touch(conn int32, ss *session) {
 	ss.pinged = false
-	at := s.reactor.Now() + seconds(ss.app.app.Options().PingInterval)
+	s.wakeIn(conn, ss, ss.app.app.Options().PingInterval)
+}
+
+// wakeIn asks for OnDeadline after a time, or when the connection must have shown
+// whose it is.
+func (s *Shard) wakeIn(conn int32, ss *session, after time.Duration) {
+	at := s.reactor.Now() + seconds(after)
 	if ss.extra != nil && ss.extra.authorizeBy != 0 {
 		at = min(at, ss.extra.authorizeBy)
 	}
@@ -211,7 +217,7 @@ func (s *Shard) OnDeadline(conn int32) {
 	}
 	s.traceConn(conn, "Connection Pinged", "")
 	ss.pinged = true
-	s.reactor.SetDeadline(conn, s.reactor.Now()+seconds(ss.app.app.Options().PongTimeout))
+	s.wakeIn(conn, ss, ss.app.app.Options().PongTimeout)
 	if ss.control {
 		s.reactor.Send(conn, frameWSPing)
 	} else {

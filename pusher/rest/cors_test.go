@@ -19,6 +19,7 @@ func TestCORS(t *testing.T) {
 		{"any_origin_without_cookies", nil, "http://evil.test", true, "http://evil.test", ""},
 		{"a_star_is_any", []string{"*"}, "http://evil.test", true, "http://evil.test", ""},
 		{"two_stars_are_any", []string{"**"}, "http://evil.test", true, "http://evil.test", ""},
+		{"any_host_with_a_dot_is_any", []string{"*.*"}, "http://evil.test", true, "http://evil.test", ""},
 		{"any_origin_of_a_sandbox", []string{"*"}, "null", true, "null", ""},
 		{"a_named_origin", named, "https://app.test:8443", true, "https://app.test:8443", "true"},
 		{"a_named_origin_beside_a_star", []string{"*", "app.test"}, "http://app.test", true, "http://app.test", "true"},

@@ -73,6 +73,9 @@ func (r *request) receivePoll() error {
 		return err
 	}
 	body, ok := s.of.poll(r.ctx.Conn(), s)
+	if s.of.isStopped() {
+		r.ctx.SetConnectionClose() // the HTTP server is told to stop a moment later
+	}
 	if !ok {
 		return unavailable()
 	}
@@ -169,7 +172,7 @@ func (f *fallback) stream(c net.Conn, s *fallbackSession) {
 			out, head = []byte(streamRefused), 0
 		}
 		if len(out) > head && !f.write(c, out) {
-			w.detach(0) // nobody knows what the client has got
+			w.lose()
 			return
 		}
 		units += utf16Units(out[head:])

@@ -413,6 +413,30 @@ func TestClientThatReadsNothing(t *testing.T) {
 	c.expect(t, "close")
 }
 
+// What was under way to the older request is lost, so that nothing may follow on
+// the newer one as if it had arrived.
+func TestSessionEndsWhenMessagesAreLostOnAnOlderStream(t *testing.T) {
+	r := serveFallback(t, func(o *Options, _ *fixture) { o.WriteTimeout = 200 * time.Millisecond })
+	l := r.stream()
+	c := r.open()
+	l.begin()
+	l.expect("o", `a["hello"]`)
+	if err := l.c.(*net.TCPConn).SetReadBuffer(1024); err != nil {
+		t.Fatal(err)
+	}
+	c.Message(bytes.Repeat([]byte("x"), 16<<20)) // much more than socket buffers hold
+	if _, err := l.ReadByte(); err != nil {
+		t.Fatal(err)
+	}
+	newer := r.stream()
+	c.expect(t, "control") // it has replaced the older one
+	c.Message([]byte("behind what was lost"))
+	c.expect(t, "close")
+	if got := readAnswer(t, newer.Reader); got.status != 503 {
+		t.Errorf("the newer stream got %d %.100q, want 503", got.status, got.body)
+	}
+}
+
 func TestShutdownEndsSessions(t *testing.T) {
 	r := serveFallback(t, nil)
 	l := r.stream()

@@ -76,6 +76,16 @@ func (w *waiting) finish(what taken) {
 	}
 }
 
+// lose ends the receiver in the middle of a line, and the session with it, even
+// if a newer request receives already: nobody knows what the client has got.
+func (w *waiting) lose() {
+	w.session.end(func() bool {
+		w.session.pending = nil
+		return true
+	})
+	w.detach(0)
+}
+
 // hold keeps a streaming response open that gets no more lines: to the client its
 // end would be that of the session.
 func (w *waiting) hold() {

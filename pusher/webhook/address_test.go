@@ -47,6 +47,17 @@ func TestPrivateAddressesAreKnown(t *testing.T) {
 		{"fe80::1%eth0", false},
 		{"fec0::1", false},
 		{"ff02::1", false},
+		{"::ffff:0:127.0.0.1", false},
+		{"2001:10::1", false},
+		{"2001:20::1", false},
+		{"2001:1ff:ffff::1", false},
+		{"2001:200::1", true},
+		{"2a00:1450::1", true},
+		{"3fff::1", false},
+		{"3fff:1000::1", true},
+		{"4000::1", false},
+		{"5f00::1", false},
+		{"192.88.99.1", false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.address, func(t *testing.T) {

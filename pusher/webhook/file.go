@@ -8,12 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // FileStore is a Store in one file, a line of JSON for each event. The file has
 // mode 0600, because client events may be private, and is there only between a
-// Save and the next Load. The process that saves and the one that loads may
-// overlap, as they do in a restart.
+// Save and the next Load. Processes may share it, as two do in a restart: they
+// take turns by a lock of its directory.
 type FileStore struct {
 	// Path is the file. Its directory must exist. Path + ".taken" is used while
 	// loading, Path + ".broken" keeps a file with lines that are no events.
@@ -25,6 +26,11 @@ func (s FileStore) Save(events []Kept) (err error) {
 	if len(events) == 0 {
 		return nil
 	}
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	text, err := os.ReadFile(s.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -66,12 +72,23 @@ func (s FileStore) replace(text []byte) (err error) {
 	return err
 }
 
-// Load takes the file away before it reads it, so that a Save at the same time
-// loses nothing; at worst some events come twice.
+// Load takes the file away before it reads it: of one that a process ended over
+// nothing is lost, at worst some events come twice.
 func (s FileStore) Load() ([]Kept, error) {
+	unlock, err := s.lock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	taken := s.Path + ".taken"
 	// A process that ended while loading left this.
 	events, err := s.consume(taken)
+	if _, statErr := os.Lstat(taken); statErr == nil {
+		return events, err // what could not be read must not be replaced
+	}
 	if renameErr := os.Rename(s.Path, taken); renameErr != nil {
 		if errors.Is(renameErr, fs.ErrNotExist) {
 			renameErr = nil
@@ -80,6 +97,19 @@ func (s FileStore) Load() ([]Kept, error) {
 	}
 	more, moreErr := s.consume(taken)
 	return append(events, more...), errors.Join(err, moreErr)
+}
+
+// lock waits until no other process saves or loads. It returns fs.ErrNotExist
+// without a directory.
+func (s FileStore) lock() (unlock func(), err error) {
+	directory, err := os.Open(filepath.Dir(s.Path))
+	if err != nil {
+		return nil, err
+	}
+	// A file system without locks is no reason to lose events.
+	for syscall.Flock(int(directory.Fd()), syscall.LOCK_EX) == syscall.EINTR {
+	}
+	return func() { _ = directory.Close() }, nil // which ends the lock
 }
 
 // consume reads and removes the file at path, if there is one.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -107,6 +108,74 @@ func TestWhatAnInterruptedLoadLeftIsRead(t *testing.T) {
 	}
 	if got, err := s.Load(); err != nil || len(got) != 2 {
 		t.Errorf("Load = %d events, %v, want 2", len(got), err)
+	}
+}
+
+// Nodes may share a file: by configuration, or for the length of a restart.
+func TestFileStoreIsSharedByProcesses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webhooks.jsonl")
+	const savers, saves = 4, 25
+	var saving, loading sync.WaitGroup
+	stop := make(chan struct{})
+	loaded := 0
+	load := func() {
+		got, err := FileStore{Path: path}.Load()
+		if err != nil {
+			t.Error(err)
+		}
+		loaded += len(got)
+	}
+	loading.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				load()
+			}
+		}
+	})
+	for range savers {
+		saving.Go(func() {
+			for range saves {
+				if err := (FileStore{Path: path}).Save([]Kept{{AppID: "a", URL: testURL, Event: json.RawMessage(`{}`)}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	saving.Wait()
+	close(stop)
+	loading.Wait()
+	load()
+	if want := savers * saves; loaded != want {
+		t.Errorf("%d events came back, want the %d that were saved", loaded, want)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 0 {
+		t.Errorf("files are left: %v", left)
+	}
+}
+
+func TestFileThatCannotBeReadIsKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "webhooks.jsonl")
+	s := FileStore{Path: path}
+	// A link to itself stands for a disk that fails.
+	if err := os.Symlink(path+".taken", path+".taken"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Save([]Kept{{AppID: "a", URL: testURL, Event: json.RawMessage(`{}`)}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Load(); err == nil || len(got) != 0 {
+		t.Errorf("Load = %d events, %v, want none and an error", len(got), err)
+	}
+	for _, name := range []string{path, path + ".taken"} {
+		if _, err := os.Lstat(name); err != nil {
+			t.Errorf("%s is gone: %v", filepath.Base(name), err)
+		}
+	}
+	if target, err := os.Readlink(path + ".taken"); err != nil {
+		t.Errorf("what could not be read was replaced: %q, %v", target, err)
 	}
 }
 

@@ -21,6 +21,7 @@ type reaction struct {
 	Status   int    `json:"status"`   // 0 means not at all
 	DelayMS  int    `json:"delay_ms"` // before the answer
 	Location string `json:"location"` // of a redirect
+	Endless  bool   `json:"endless"`  // whether the answer's body never ends
 }
 
 // delivery is one request to a receiver, as it prints it on a line of its own.
@@ -80,6 +81,17 @@ func receive(address string) error {
 			w.Header().Set("Location", how.Location)
 		}
 		w.WriteHeader(how.Status)
+		if how.Endless {
+			sent := 0
+			for err == nil {
+				var n int
+				n, err = w.Write(make([]byte, 4096))
+				sent += n
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Fprintf(os.Stdout, "cut off after %d bytes\n", sent)
+		}
 	})
 	fmt.Fprintf(os.Stdout, "receiver at %s\n", listener.Addr())
 	server := &http.Server{Handler: routes, ReadHeaderTimeout: patience}

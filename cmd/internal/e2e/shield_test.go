@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"encoding/json"
+	"net"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -92,5 +95,55 @@ func TestShieldAsksOnceForManyTabs(t *testing.T) {
 	s.do(t, "subscribeRaw", arguments{"client": "banned", "channel": "private-orders"})
 	if h := s.expectEvent(t, "banned", "private-orders", "pusher:subscription_error"); !contains(h, `"status":403`) {
 		t.Errorf("error %s, want status 403", h.Value)
+	}
+}
+
+// A page may use the cookies of its visitor when its origin is named, and no page
+// may because every origin is allowed. Browsers resolve names below localhost to
+// this host and take one below the other's neighbor for the same site, which
+// cookies are for.
+func TestShieldTakesCookiesFromNamedOriginsOnly(t *testing.T) {
+	t.Parallel()
+	b := browse(t)
+	tests := []struct {
+		name, origins string
+		read, asked   bool
+	}{
+		{"a named origin", "other.test,www.shop.localhost", true, true},
+		{"a pattern", "*.shop.localhost", true, true},
+		{"any origin", "*", false, false},
+		{"any origin, beside another one that is named", "*,other.test", false, false},
+		{"another origin", "other.test", false, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := setShieldedStage(t, startOptions{env: map[string]string{"RESOUND_APP_ALLOWED_ORIGINS": tt.origins}})
+			_, port, err := net.SplitHostPort(s.application.Listener.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.do(t, "open", arguments{"client": tt.name, "url": "http://www.shop.localhost:" + port + "/blank"})
+			value := b.do(t, "ask", arguments{
+				"client": tt.name,
+				"url":    "http://ws.shop.localhost:" + strconv.Itoa(s.server.port) + s.server.path + "/broadcasting/auth",
+				"cookie": "user=ann; domain=shop.localhost; path=/",
+				"form":   arguments{"socket_id": "1.2", "channel_name": "private-orders"},
+			})
+			var got *struct {
+				Status int    `json:"status"`
+				Body   string `json:"body"`
+			}
+			if err := json.Unmarshal(value, &got); err != nil {
+				t.Fatal(err)
+			}
+			signed := testApp.key + ":" + sign(testApp.secret, "1.2:private-orders")
+			if read := got != nil && got.Status == 200 && strings.Contains(got.Body, signed); read != tt.read {
+				t.Errorf("the page got %+v, want a signature: %v", got, tt.read)
+			}
+			if asked := s.application.asked.Load() > 0; asked != tt.asked {
+				t.Errorf("the application was asked: %v, want %v", asked, tt.asked)
+			}
+			b.do(t, "shut", arguments{"client": tt.name})
+		})
 	}
 }

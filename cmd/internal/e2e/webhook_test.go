@@ -234,6 +234,26 @@ func TestWebhooksWaitForASlowReceiver(t *testing.T) {
 	}
 }
 
+// What follows the status is nobody's business: its end is not waited for.
+func TestWebhooksCutOffAReceiverThatAnswersForEver(t *testing.T) {
+	t.Parallel()
+	r := startReceiver(t)
+	s := start(t, withHooks(t, nil, r.hook("/hook", nil)))
+	r.react(t, reaction{Status: http.StatusOK, Endless: true})
+	k := open(t, s)
+	k.join(t, "first", "")
+	sent, err := strconv.Atoi(r.expectOutput(t, `cut off after (\d+) bytes`)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sent > 16<<20 {
+		t.Errorf("%d bytes of an answer were taken, want little more than socket buffers hold", sent)
+	}
+	k.join(t, "second", "")
+	all := r.expectEvent(t, hookOf("channel_occupied", "second"))
+	expectEvents(t, accepted(t, all), hookOf("channel_occupied", "first"), hookOf("channel_occupied", "second"))
+}
+
 func TestADeadReceiverDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	hanging, other, neighbor := startReceiver(t), startReceiver(t), startReceiver(t)

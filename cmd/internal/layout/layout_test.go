@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"auth":               {},
 	"channels/slab":      {},
 	"channels":           {"channels/slab"},
+	"channels/cluster":   {},
 	"pusher":             {"auth", "channels", "frame"},
 	"pusher/transcript":  {"pusher"},
 	"pusher/rest":        {"auth", "channels", "pusher", "pusher/rest/shield"},
@@ -49,7 +50,7 @@ var onlyUser = map[string][]string{
 }
 
 // pure packages read no clock and do no I/O.
-var pure = []string{"frame", "auth", "channels", "channels/slab"}
+var pure = []string{"frame", "auth", "channels", "channels/cluster", "channels/slab"}
 
 type pkg struct {
 	ImportPath string

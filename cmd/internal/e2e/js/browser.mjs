@@ -43,6 +43,25 @@ export const operations = {
     await pages.get(client).locator(selector).click({ timeout })
   },
 
+  // ask sends a form with the page's cookies. The answer is null when the browser
+  // keeps it from the page.
+  async ask({ client, url, form, cookie }) {
+    return pages.get(client).evaluate(async ([url, form, cookie]) => {
+      document.cookie = cookie
+      try {
+        const response = await fetch(url, {
+          method: 'POST',
+          credentials: 'include',
+          headers: { 'X-Requested-With': 'XMLHttpRequest' },
+          body: new URLSearchParams(form),
+        })
+        return { status: response.status, body: await response.text() }
+      } catch {
+        return null
+      }
+    }, [url, form, cookie])
+  },
+
   async shut({ client }) {
     await pages.get(client).close()
   },

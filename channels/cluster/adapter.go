@@ -1,0 +1,198 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrDegraded is returned by queries while the other nodes cannot be asked
+// about: answer from what this node knows.
+var ErrDegraded = errors.New("the cluster's state is out of reach")
+
+// UserPrefix begins the names of the channels that stand for users.
+//
+// Pusher: server-to-user messages.
+const UserPrefix = "#server-to-user-"
+
+// Channel names a channel of an app.
+type Channel struct{ App, Name string }
+
+// Member is a user of a presence channel.
+type Member struct {
+	ID     string // plain
+	IDJSON string // as a JSON token: 10 and "10" are one user, each shown as it came
+	Info   string // JSON
+}
+
+// Publication is an event on its way to other nodes.
+type Publication struct {
+	Channel Channel
+	Payload []byte // the whole JSON message as subscribers get it
+	Except  string // socket_id that must not get it, empty for nobody
+
+	// Keep makes it the channel's last event for that long (cache channels).
+	// Name and Data, JSON tokens, are what queries tell of it.
+	Keep       time.Duration
+	Name, Data string
+
+	// Seq is its number among the channel's edges and kept publications when it
+	// is kept; 0 otherwise. Set by the adapter.
+	Seq uint64
+}
+
+// EdgeKind says what changed for the whole cluster.
+type EdgeKind uint8
+
+// Kinds of edges. The zero value is none of them.
+const (
+	Occupied      EdgeKind = iota + 1 // the first subscription came
+	Vacated                           // the last one left
+	MemberAdded                       // a user's first seat
+	MemberRemoved                     // a user's last seat is gone
+)
+
+// Edge is a change of a channel, decided once.
+type Edge struct {
+	Channel Channel
+	Kind    EdgeKind
+	Member  Member // MemberAdded and MemberRemoved
+	Seq     uint64 // rises with every edge and kept publication of the channel, for ever
+}
+
+// Snapshot is a channel's state in the cluster after everything up to Seq.
+type Snapshot struct {
+	Seq      uint64
+	Occupied bool
+	Members  []Member // in the order of joining; presence channels only
+	Kept     *Kept    // cache channels only; nil when there is none
+}
+
+// Kept is the last event of a cache channel.
+type Kept struct {
+	Payload    []byte
+	Name, Data string        // JSON tokens
+	For        time.Duration // how long it is still kept
+}
+
+// Occupancy is what queries tell of a channel in the whole cluster.
+type Occupancy struct {
+	Subscriptions int
+	Users         int // presence channels
+	Kept          *Kept
+}
+
+// NamedOccupancy is one row of Adapter.Channels; Kept is not filled in.
+type NamedOccupancy struct {
+	Name string
+	Occupancy
+}
+
+// Adapter connects a node with the others. Safe for concurrent use.
+//
+// Publish, Watch, Unwatch, Hold, Seat, Unseat, Terminate and SetConnections only
+// enqueue; statements about one channel take effect in the order they were made.
+// While degraded they are remembered by nobody: after Restate the node makes them
+// again. Publications made meanwhile wait in a bounded spool; what does not fit is
+// counted.
+type Adapter interface {
+	// Start registers the node and begins to call d. When the other nodes are
+	// out of reach it returns nil all the same, with Degraded(true) told to d, and
+	// goes on trying. An error means that the configuration can never work.
+	Start(ctx context.Context, d Deliverer) error
+
+	// Close takes back everything this node stated, so that the others need not
+	// wait for its lease to end, and ends every goroutine.
+	Close(ctx context.Context) error
+
+	// Publish sends p to every other node that watches its channel. A kept one
+	// is numbered and kept first, and comes back to its publisher too, see
+	// Deliverer.Deliver. Publications of one node for one channel keep their order.
+	Publish(p Publication)
+
+	// Watch asks for the publications and edges of a channel from now on, and is
+	// answered by one Deliverer.Watched. snapshot asks for its state too; without
+	// it the answer has none. Watching again answers again.
+	Watch(c Channel, snapshot bool)
+	Unwatch(c Channel)
+
+	// Hold states how many subscriptions of the channel are on this node; 0 ends
+	// the hold. Only the latest number counts. counted asks to be answered by
+	// Deliverer.Counted.
+	Hold(c Channel, subscriptions int, counted bool)
+
+	// Seat states that a user is present in a channel through this node, and is
+	// answered by Deliverer.Seated. Unseat takes it back.
+	Seat(c Channel, m Member)
+	Unseat(c Channel, userID string)
+
+	// Terminate asks every other node to close the user's connections.
+	Terminate(app, userID string)
+
+	// SetConnections states how many connections of an app are on this node.
+	// OtherConnections is how many the others stated, as of a second ago or so.
+	SetConnections(app string, connections int64)
+	OtherConnections(app string) int64
+
+	// Queries ask the shared state, never another node. They return ErrDegraded
+	// when it is out of reach.
+	Channel(ctx context.Context, c Channel) (Occupancy, error)
+	Channels(ctx context.Context, app, prefix string) ([]NamedOccupancy, error)
+	Members(ctx context.Context, c Channel) ([]Member, error)
+
+	Stats() Stats
+}
+
+// Stats are an adapter's counters since it was made, and gauges. Publications
+// and messages are counted one by one, batched or not.
+type Stats struct {
+	Degraded  bool
+	Nodes     int // with a lease, this one included; 0 when unknown
+	Topics    int // subscribed on the bus
+	Spooled   int // publications waiting to be sent
+	Published uint64
+	Received  uint64 // from other nodes, for channels this node watches
+	Unwanted  uint64 // received though nobody here watches: hash collisions, late unsubscribes
+	Junk      uint64 // not understood and ignored
+	Dropped   uint64 // publications that did not fit the spool
+	Fenced    uint64 // times this node lost its lease and registered again
+	Reconnect uint64 // times the shared state was lost
+}
+
+// Deliverer is a node as its adapter sees it. Calls for one channel come one at
+// a time, in the order of what they tell; they must return at once and may call
+// the adapter's methods without a context.
+type Deliverer interface {
+	// Deliver is a publication of another node. mine is true for a kept one of
+	// this node, which was delivered here already: it now has its place in the
+	// order of kept events.
+	Deliver(p Publication, mine bool)
+
+	// Watched answers Watch: nothing published from now on is missed. With a
+	// snapshot, edges and kept publications up to its Seq are part of it and are
+	// not told; those told earlier are to be forgotten.
+	Watched(c Channel, s *Snapshot)
+
+	// Edge is told to every node that watches the channel.
+	Edge(e Edge)
+
+	// Decided is told to the one node whose statement made the edge, or which
+	// cleaned up after the node that is gone, watching or not.
+	Decided(e Edge)
+
+	// Seated answers Seat: the user is a member as of edge seq, at the latest.
+	Seated(c Channel, userID string, seq uint64)
+
+	// Counted answers Hold: the subscriptions of all nodes together.
+	Counted(c Channel, subscriptions int)
+
+	// Terminate is another node's Terminate.
+	Terminate(app, userID string)
+
+	// Degraded tells that the shared state is out of reach (true), from when on
+	// nothing is answered, or is back (false). Restate asks for all statements
+	// again; it follows Degraded(false), and comes alone when this node's lease
+	// had ended. What was stated before is gone when it is called.
+	Degraded(degraded bool)
+	Restate()
+}
