@@ -173,7 +173,8 @@ func decrypt(text []byte, passphrase string) ([]byte, error) {
 		if block, rest = pem.Decode(rest); block == nil {
 			return text, nil
 		}
-		legacy := x509.IsEncryptedPEMBlock(block) //nolint:staticcheck // weak, and still what openssl made for decades
+		//lint:ignore SA1019 weak, and still what openssl made for decades
+		legacy := x509.IsEncryptedPEMBlock(block)
 		if block.Type != "ENCRYPTED PRIVATE KEY" && !legacy {
 			continue
 		}
@@ -181,7 +182,8 @@ func decrypt(text []byte, passphrase string) ([]byte, error) {
 			return nil, errors.New("the key is encrypted: set options.tls.passphrase")
 		}
 		if legacy {
-			der, err := x509.DecryptPEMBlock(block, []byte(passphrase)) //nolint:staticcheck // as above
+			//lint:ignore SA1019 as above
+			der, err := x509.DecryptPEMBlock(block, []byte(passphrase))
 			if err != nil {
 				return nil, errors.New("the passphrase does not fit")
 			}

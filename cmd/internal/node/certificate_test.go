@@ -74,7 +74,8 @@ func (p keyPair) legacyKey(t *testing.T, passphrase string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte(passphrase), x509.PEMCipherAES256) //nolint:staticcheck // that is the point
+	//lint:ignore SA1019 that is the point
+	block, err := x509.EncryptPEMBlock(rand.Reader, "EC PRIVATE KEY", der, []byte(passphrase), x509.PEMCipherAES256)
 	if err != nil {
 		t.Fatal(err)
 	}
