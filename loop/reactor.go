@@ -251,7 +251,9 @@ func (r *Reactor) shut(c *conn) {
 		return
 	}
 	if s := c.secure(); s != nil && c.unshut {
-		s.notify()
+		if s.notify(); c.gone() {
+			return
+		}
 	}
 	if c.unshut && c.tcp.OutboundBuffered() == 0 {
 		c.unshut = false

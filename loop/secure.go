@@ -130,7 +130,7 @@ func (s *secure) take() (records []byte) {
 // keepRecords is what a reactor keeps of a large write's memory.
 const keepRecords = 256 << 10
 
-// notify tells the peer that nothing follows.
+// notify tells the peer that nothing follows. The connection may be gone afterwards.
 //
 // RFC 8446 section 6.1.
 func (s *secure) notify() {
@@ -150,7 +150,7 @@ func (s *secure) notify() {
 func (s *secure) receive(c *conn) (ready bool) {
 	if s.wire.mode == looped {
 		s.decrypt()
-		return true
+		return !c.gone()
 	}
 	view, _ := s.Conn.Peek(-1)
 	switch {
@@ -234,15 +234,17 @@ func (s *secure) shaken(c *conn, err error) {
 		}
 		r.stats.tlsShaken.Add(1)
 		s.wire.loop()
-		s.decrypt()
-		r.read(c)
+		if s.decrypt(); !c.gone() {
+			r.read(c)
+		}
 	})
 	if done {
 		_ = r.loop.Close(s.Conn)
 	}
 }
 
-// decrypt reads whatever is there.
+// decrypt reads whatever is there. Answering, where TLS itself has to, may find the
+// connection broken and gone.
 func (s *secure) decrypt() {
 	view, _ := s.Conn.Peek(-1)
 	if len(s.wire.in) == 0 {

@@ -128,8 +128,9 @@ func (r *Reactor) resume(c *conn, back *returned) (done bool) {
 			return
 		}
 		if s := back.secure; s != nil {
-			s.decrypt()
-			r.read(c)
+			if s.decrypt(); !c.gone() {
+				r.read(c)
+			}
 			return
 		}
 		r.flush(c)
