@@ -26,6 +26,7 @@ type spec struct {
 	unit     string // of a number: "bytes", "connections"
 	fallback string // the default, as it would be written; empty: nothing
 	null     string // what null stands for; empty: the default
+	on       int64  // what true stands for, of a limit that false takes away; 0: true is no value
 	min, max int64  // range of a number or, in nanoseconds, of a duration
 	whole    bool   // the duration is whole seconds
 	secret   bool   // the value is never shown

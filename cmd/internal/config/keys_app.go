@@ -187,8 +187,9 @@ var appKeys = []key[App]{
 	},
 	{
 		spec{
-			path: "max_client_events_per_second", unit: "events", null: noLimit, min: 1, max: maxCount,
-			meaning: "Client events of one connection; the excess gets 4301.",
+			// Pusher: 10 a second for each connection.
+			path: "max_client_events_per_second", unit: "events", null: noLimit, on: 10, min: 1, max: maxCount,
+			meaning: "Client events of one connection; the excess gets 4301. `true` means 10, Pusher's limit.",
 		},
 		func(a *App) any { return &a.ClientEventsPerSecond },
 	},

@@ -122,6 +122,12 @@ func (s spec) parseNumber(value any) (int64, error) {
 		want += ", or null"
 	}
 	n, isWhole := wholeNumber(value)
+	if on := false; s.on != 0 && !isWhole && s.parseBool(&on, value) == nil {
+		if on {
+			return s.on, nil
+		}
+		return 0, nil
+	}
 	if !isWhole || n < s.min || n > s.max {
 		return 0, s.wrong(value, want)
 	}

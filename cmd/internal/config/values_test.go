@@ -22,6 +22,7 @@ func TestValues(t *testing.T) {
 	from := func(c *config.Config) any { return c.Apps[0].AcceptClientEventsFrom }
 	batch := func(c *config.Config) any { return c.Apps[0].MaxBatchEvents }
 	auth := func(c *config.Config) any { return c.Apps[0].Auth }
+	clientEvents := func(c *config.Config) any { return c.Apps[0].ClientEventsPerSecond }
 	strict := func(c *config.Config) any { return c.Apps[0].StrictInfo }
 
 	server := func(text string) string { return "servers: {reverb: {" + text + "}}" }
@@ -49,6 +50,10 @@ func TestValues(t *testing.T) {
 		{"a fraction of seconds", server("drain_timeout: 0.25"), "", drain, "250ms"},
 		{"a duration with unit", server("drain_timeout: 2m"), "", drain, "2m0s"},
 		{"no drain", server("drain_timeout: 0"), "", drain, "0s"},
+		{"a limit that is on", app("max_client_events_per_second: true"), "", clientEvents, "10"},
+		{"a limit that is on in the environment", "", "RESOUND_APP_MAX_CLIENT_EVENTS_PER_SECOND=true", clientEvents, "10"},
+		{"a limit that is off", app("max_client_events_per_second: false"), "", clientEvents, "0"},
+		{"a limit of one", app("max_client_events_per_second: 1"), "", clientEvents, "1"},
 		{"a path without slash", server("path: ws"), "", path, "/ws"},
 		{"a path with slashes", server("path: /a/b/"), "", path, "/a/b"},
 		{"a path that is the root", server("path: /"), "", path, ""},

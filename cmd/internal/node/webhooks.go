@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -82,12 +83,15 @@ func hookOf(c *config.Webhook) (webhook.Hook, error) {
 }
 
 // storePath is where unsent webhooks wait for the next start. Nodes on other
-// ports have files of their own.
+// addresses or ports have files of their own.
 func storePath(s *config.Server) (string, error) {
 	if s.WebhookStore != "" {
 		return s.WebhookStore, nil
 	}
 	name := fmt.Sprintf("resound-webhooks-%d.jsonl", s.Port)
+	if host := net.ParseIP(s.Host); host == nil || !host.IsUnspecified() {
+		name = fmt.Sprintf("resound-webhooks-%s-%d.jsonl", s.Host, s.Port)
+	}
 	laravel := filepath.Join("storage", "framework")
 	if d, err := os.Stat(laravel); err == nil && d.IsDir() {
 		return filepath.Join(laravel, name), nil
