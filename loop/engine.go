@@ -51,6 +51,7 @@ type Engine struct {
 	refused    atomic.Uint64
 	sockets    atomic.Int64
 
+	way        [][]int      // listening sockets of each port, once they are to give way
 	handshakes atomic.Int64 // of TLS, under way
 	shakers    sync.WaitGroup
 	shaking    chan struct{} // places of handshakes that compute
@@ -206,6 +207,9 @@ func (e *Engine) Run() error {
 	if err == nil && !e.stopping.Load() {
 		return ErrStopped
 	}
+	if e.stopping.Load() && e.way != nil {
+		return nil // gnet complains of the sockets that gave way
+	}
 	if err != nil {
 		return fmt.Errorf("event loops: %w", err)
 	}
@@ -215,7 +219,11 @@ func (e *Engine) Run() error {
 // Stop closes every connection without a word and ends Run.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopping.Store(true)
-	return e.gnet.Stop(ctx)
+	e.withdraw()
+	if err := e.gnet.Stop(ctx); err != nil && e.way == nil {
+		return err
+	}
+	return nil // or gnet is ending already, for want of sockets that listen
 }
 
 // Close releases an engine that is not running. Posting afterwards does nothing.
