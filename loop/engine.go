@@ -203,7 +203,11 @@ func (e *Engine) Close() {
 
 // Tick makes every reactor sweep now.
 func (e *Engine) Tick() {
+	now := e.options.Now().UnixNano()
 	for _, r := range e.reactors {
+		if !r.ticking.Load() || !r.bound.Load() {
+			r.tickedAt.Store(now)
+		}
 		if r.ticking.CompareAndSwap(false, true) {
 			r.mailbox.again()
 		}

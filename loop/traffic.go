@@ -45,7 +45,7 @@ func (r *Reactor) onClosed(c *conn) {
 	c.stage = closing
 	if wasOpen {
 		r.stats.connections.Add(-1)
-		r.stats.closed(frame.CloseAbnormal)
+		r.stats.closed(frame.CloseAbnormal, connectionLost)
 		r.dismiss(c.handle)
 	}
 	c.tcp.SetContext(nil)
@@ -233,7 +233,7 @@ func (r *Reactor) onEvent(c *conn, e frame.Event) {
 func (r *Reactor) answerClose(c *conn, e frame.Event) {
 	var buf [128]byte
 	r.SendCopy(c.handle, frame.AppendClose(buf[:0], e.Code, string(e.Payload)))
-	r.stats.closed(e.Code)
+	r.stats.closed(e.Code, closedByPeer)
 	r.leave(c)
 	r.flush(c)
 	r.destroy(c)
