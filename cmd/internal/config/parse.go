@@ -44,6 +44,11 @@ func (s spec) parse(dst, value any) error {
 		return s.parseBool(dst, value)
 	case *time.Duration:
 		return s.parseDuration(dst, value)
+	case *MetricsAccess:
+		var text string
+		err := s.parseText(&text, value)
+		*dst = MetricsAccess(text)
+		return err
 	case *[]string:
 		return s.parseList(dst, value)
 	case *[]netip.Prefix:
