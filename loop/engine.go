@@ -241,6 +241,7 @@ func (e *Engine) bound(l gnet.EventLoop) *Reactor {
 		if r.loop == nil {
 			r.loop = l
 			r.now = e.seconds()
+			r.tickedAt.Store(e.options.Now().UnixNano())
 			r.bound.Store(true)
 			enrolled, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i])
 			e.bells[i] = nil // gnet closes it once it has its own

@@ -59,6 +59,7 @@ type Node struct {
 
 	limits      atomic.Pointer[Limits]
 	reloading   sync.Mutex
+	webhooks    atomic.Pointer[Webhooks] // nil while there are none
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
 	connections atomic.Int64
 	draining    atomic.Bool
@@ -77,6 +78,9 @@ func NewNode(o Options) (*Node, error) {
 		o.NewNonce = newNonce
 	}
 	n := &Node{options: o}
+	if o.Webhooks != nil {
+		n.SetWebhooks(o.Webhooks)
+	}
 	n.apps.Store(newAppTable(0))
 	if _, err := n.Reload(Limits{o.MaxConnections, o.MaxPendingPublications}, o.Apps); err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ type AppStats struct {
 	Triggered     uint64         // events the application triggered here
 	Errors        map[int]uint64 // errors told to clients, by code
 
-	Requests      uint64 // signed requests of the HTTP API that were served
+	Requests      uint64 // requests of the HTTP API, once the app was known
 	RequestBytes  uint64 // bodies that came
 	ResponseBytes uint64 // bodies that went
 }
@@ -125,7 +125,7 @@ func (a *App) tally(reactor int) *tally {
 	return t
 }
 
-// CountRequest counts a request of the HTTP API that was served for the app.
+// CountRequest counts a request of the HTTP API for the app.
 func (a *App) CountRequest(requestBytes, responseBytes int) {
 	a.stats.requests.Add(1)
 	a.stats.requestBytes.Add(uint64(requestBytes))

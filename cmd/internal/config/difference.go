@@ -12,8 +12,27 @@ type Difference struct {
 	Restart []string `json:"restart,omitempty"` // keys of the server that wait for a restart
 }
 
-// Compare says what replacing old with next changes.
-func Compare(old, next *Config) Difference {
+// Succeed makes c the configuration that follows old in a running node, and says
+// what it changes. What must not or cannot change stays as it is in old: the flags
+// of the process, the credentials of a development app, which Load makes anew each
+// time, and the keys that wait for a restart.
+func (c *Config) Succeed(old *Config) Difference {
+	c.Debug, c.Daemon = old.Debug, old.Daemon
+	if c.Development && old.Development {
+		a, was := &c.Apps[0], &old.Apps[0]
+		a.ID, a.Key, a.Secret = was.ID, was.Key, was.Secret
+	}
+	d := compare(old, c)
+	for _, k := range serverKeys {
+		if !k.live {
+			reflect.ValueOf(k.field(&c.Server)).Elem().Set(reflect.ValueOf(k.field(&old.Server)).Elem())
+		}
+	}
+	return d
+}
+
+// compare says what replacing old with next changes.
+func compare(old, next *Config) Difference {
 	var d Difference
 	for _, k := range serverKeys {
 		if reflect.DeepEqual(k.field(&old.Server), k.field(&next.Server)) {
@@ -45,15 +64,4 @@ func Compare(old, next *Config) Difference {
 		}
 	}
 	return d
-}
-
-// Stay carries over from the configuration in force what next must not change:
-// the credentials of a development app, which Load makes anew each time, and the
-// flags of the process.
-func (c *Config) Stay(old *Config) {
-	c.Debug, c.Daemon = old.Debug, old.Daemon
-	if c.Development && old.Development {
-		a, was := &c.Apps[0], &old.Apps[0]
-		a.ID, a.Key, a.Secret = was.ID, was.Key, was.Secret
-	}
 }

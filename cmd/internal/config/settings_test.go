@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // loadText loads a YAML file with nothing else around.
@@ -53,19 +54,21 @@ apps: {apps: [{app_id: "1", key: k, secret: tell-nobody, encryption_master_key: 
 	}
 }
 
-func TestCompare(t *testing.T) {
+func TestSucceed(t *testing.T) {
 	const before = `
 servers: {reverb: {port: 9000, drain_timeout: 5}}
 apps: {apps: [{app_id: "1", key: k, secret: s}, {app_id: "2", key: k2, secret: s2}, {app_id: "4", key: k4, secret: s4}]}
 `
-	old := loadText(t, before)
-	if got := Compare(old, loadText(t, before)); fmt.Sprint(got) != fmt.Sprint(Difference{}) {
-		t.Errorf("the same configuration differs: %+v", got)
-	}
-	got := Compare(old, loadText(t, `
+	const after = `
 servers: {reverb: {port: 9001, drain_timeout: 6}}
 apps: {apps: [{app_id: "1", key: k, secret: s, ping_interval: 20}, {app_id: "3", key: k3, secret: s3}, {app_id: "4", key: k4, secret: s4}]}
-`))
+`
+	old := loadText(t, before)
+	if got := loadText(t, before).Succeed(old); fmt.Sprint(got) != fmt.Sprint(Difference{}) {
+		t.Errorf("the same configuration differs: %+v", got)
+	}
+	next := loadText(t, after)
+	got := next.Succeed(old)
 	want := Difference{
 		Added: []string{"3"}, Changed: []string{"1"}, Removed: []string{"2"},
 		Live: []string{"servers.reverb.drain_timeout"}, Restart: []string{"servers.reverb.port"},
@@ -73,15 +76,20 @@ apps: {apps: [{app_id: "1", key: k, secret: s, ping_interval: 20}, {app_id: "3",
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	if next.Server.Port != 9000 || next.Server.DrainTimeout != 6*time.Second {
+		t.Errorf("in force are port %d, drain_timeout %v; want that of before, and the new one", next.Server.Port, next.Server.DrainTimeout)
+	}
+	if again := loadText(t, after).Succeed(next); fmt.Sprint(again.Restart) != fmt.Sprint(want.Restart) || again.Live != nil {
+		t.Errorf("the same a second time: %+v, want the port to wait still", again)
+	}
 }
 
 func TestDevelopmentAppStays(t *testing.T) {
 	old, next := loadText(t, ""), loadText(t, "")
 	if !old.Development || old.Apps[0].Key == next.Apps[0].Key {
-		t.Fatal("two loads make two development apps")
+		t.Fatal("two loads do not make two development apps")
 	}
-	next.Stay(old)
-	if got := Compare(old, next); fmt.Sprint(got) != fmt.Sprint(Difference{}) {
+	if got := next.Succeed(old); fmt.Sprint(got) != fmt.Sprint(Difference{}) {
 		t.Errorf("got %+v", got)
 	}
 }
