@@ -25,6 +25,7 @@ type pacedLog struct {
 }
 
 type paces struct {
+	base   slog.Handler // without the attributes of anybody
 	now    func() time.Time
 	mu     sync.Mutex
 	byKind map[kind]*pace
@@ -43,7 +44,7 @@ type pace struct {
 }
 
 func newPacedLog(next slog.Handler, now func() time.Time) *pacedLog {
-	return &pacedLog{next, &paces{now: now, byKind: make(map[kind]*pace)}}
+	return &pacedLog{next, &paces{base: next, now: now, byKind: make(map[kind]*pace)}}
 }
 
 // Enabled implements slog.Handler.
@@ -109,5 +110,5 @@ func (l *pacedLog) tell(k kind) {
 	a.mu.Unlock()
 	r := slog.NewRecord(a.now(), k.level, "a message repeats and was held back", 0)
 	r.AddAttrs(slog.String("message", k.message), slog.Int("times", held), slog.String("within", paceWindow.String()))
-	_ = l.next.Handle(context.Background(), r)
+	_ = a.base.Handle(context.Background(), r)
 }

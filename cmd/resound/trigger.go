@@ -140,9 +140,9 @@ func trigger(ctx context.Context, out io.Writer, to control.Credentials, channel
 	who := ""
 	switch c := told.Channels[channel]; {
 	case c.Users != nil:
-		who = fmt.Sprintf("; it has %s users", count(*c.Users))
+		who = fmt.Sprintf(" (users: %s)", count(*c.Users))
 	case c.Subscriptions != nil:
-		who = fmt.Sprintf("; it has %s subscriptions", count(*c.Subscriptions))
+		who = fmt.Sprintf(" (subscriptions: %s)", count(*c.Subscriptions))
 	}
 	_, err = fmt.Fprintf(out, "  INFO  Sent %s to %s of app %s%s.\n", printable(event), printable(channel), to.App, who)
 	return err
