@@ -164,8 +164,15 @@ type Event struct {
 // arrive in that order on each connection. The only error is ErrOverloaded.
 func (n *Node) Trigger(a *App, e Event) error {
 	n.trace("Broadcasting To", e.Channel, e.Data)
-	n.watched(a, e, false)
+	if err := n.trigger(a, e); err != nil {
+		return err
+	}
 	a.stats.triggered.Add(1)
+	n.watched(a, e, false)
+	return nil
+}
+
+func (n *Node) trigger(a *App, e Event) error {
 	if user, ok := strings.CutPrefix(e.Channel, channels.ServerToUserPrefix); ok {
 		return n.triggerUser(a, user, e)
 	}

@@ -51,6 +51,7 @@ type tally struct {
 	sentBytes     atomic.Uint64
 	clientEvents  atomic.Uint64
 	errors        errorCounts
+	_             [48]byte // own cache lines
 }
 
 func (t *tally) receive(bytes int) {

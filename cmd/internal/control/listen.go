@@ -19,8 +19,11 @@ var ErrInUse = errors.New("another server uses this control socket")
 // maxPathBytes is what the kernel takes, without the zero at the end.
 const maxPathBytes = 107
 
-// dialTimeout bounds the question whether somebody answers.
-const dialTimeout = 5 * time.Second
+const (
+	dialTimeout = 5 * time.Second // of the question whether somebody answers
+	lockTimeout = 5 * time.Second
+	lockPause   = 10 * time.Millisecond
+)
 
 // Listener is a bound control socket. Close removes it.
 type Listener struct {
@@ -109,17 +112,23 @@ func (l *Listener) Close() error {
 }
 
 // lockDir keeps two processes from looking at a socket, and replacing it, at the
-// same time.
+// same time. In a folder that others may read they can hold the lock too: it is
+// not waited for without end.
 func lockDir(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
-		_ = f.Close()
-		return nil, err
+	for deadline := time.Now().Add(lockTimeout); ; time.Sleep(lockPause) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil // which unlocks
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) || time.Now().After(deadline) {
+			_ = f.Close()
+			return nil, fmt.Errorf("lock of %s: %w", dir, err)
+		}
 	}
-	return func() { _ = f.Close() }, nil // which unlocks
 }
 
 // clearPath removes a socket on which nobody answers.

@@ -7,10 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestClientAndServer(t *testing.T) {
@@ -179,7 +182,7 @@ func TestSlowTailLosesEventsAndSaysSo(t *testing.T) {
 			n.feed.Offer(Event{Name: "e", Data: data})
 		}
 	}
-	if offered < feedEvents {
+	if offered < feedBytes/10_002 {
 		t.Errorf("the first of %d events is dropped", offered)
 	}
 	// Now somebody reads on.
@@ -263,6 +266,52 @@ func TestTooManyCommands(t *testing.T) {
 	for range maxRequests {
 		if err := within(t, done, "a command to end"); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestFeedIsBounded(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		bytes int
+		most  int
+	}{
+		{"in events", 2, feedEvents},
+		{"in bytes", 1 << 20, feedBytes >> 20},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := NewFeed(func() {})
+			data := make([]byte, row.bytes)
+			for range 2 * row.most {
+				if !f.Full() {
+					f.Offer(Event{Data: data})
+				}
+			}
+			if f.Waiting() != row.most || f.TakeDropped() != uint64(row.most) || f.TakeDropped() != 0 {
+				t.Errorf("%d of %d wait, want %d", f.Waiting(), 2*row.most, row.most)
+			}
+			for range row.most {
+				f.Receive(t.Context())
+			}
+			if f.Full() {
+				t.Error("an empty feed is full")
+			}
+		})
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	c := NewClient("/x/c.sock")
+	for _, row := range []struct {
+		err  error
+		says string
+	}{
+		{&url.Error{Op: "Get", Err: unix.EACCES}, "/x/c.sock may be used by the user of the server only"},
+		{&url.Error{Op: "Get", Err: unix.ECONNREFUSED}, "no server is running: nobody answers at /x/c.sock"},
+		{&url.Error{Op: "Get", URL: "http://resound/status", Err: io.EOF}, "/x/c.sock: EOF"},
+	} {
+		if got := c.explain(row.err).Error(); got != row.says {
+			t.Errorf("got %q, want %q", got, row.says)
 		}
 	}
 }

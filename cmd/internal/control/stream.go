@@ -63,16 +63,15 @@ func (s *Server) tail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		select {
-		case <-r.Context().Done():
+		e, ok := feed.Receive(r.Context())
+		if !ok {
 			return
-		case e := <-feed.Events():
-			err = out.write(&e)
 		}
+		err := out.write(&e)
 		if n := feed.TakeDropped(); n > 0 && err == nil {
 			err = out.write(&Event{Dropped: n})
 		}
-		if len(feed.Events()) == 0 && err == nil {
+		if feed.Waiting() == 0 && err == nil {
 			err = out.flush()
 		}
 		if err != nil {

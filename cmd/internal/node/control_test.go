@@ -192,13 +192,12 @@ func TestTailSeesEventsThatMatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	select {
-	case e := <-feed.Events():
-		if e.App != "1" || e.Channel != "news" || e.Name != "client-yes" || string(e.Data) != `{"a":"\u0041"}` || e.Source != "client" || e.SocketID == "" {
-			t.Errorf("got %+v", e)
-		}
-	case <-time.After(patience):
-		t.Fatal("no event")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if e, ok := feed.Receive(ctx); !ok {
+		t.Error("no event")
+	} else if e.App != "1" || e.Channel != "news" || e.Name != "client-yes" || string(e.Data) != `{"a":"\u0041"}` || e.Source != "client" || e.SocketID == "" {
+		t.Errorf("got %+v", e)
 	}
 	if _, err := r.Tail(control.TailQuery{App: "3"}); !errors.Is(err, control.ErrUnknownApp) {
 		t.Errorf("an unknown app: %v", err)
