@@ -75,8 +75,15 @@ func writeConnections(ctx context.Context, client *control.Client, q control.Con
 		return err
 	}
 	err = writeTable(out, width, []column{
-		{title: "SOCKET ID"}, {title: "APP", cut: true}, {title: "USER", cut: true}, {title: "REMOTE", cut: true},
-		{title: "AGE", right: true}, {title: "IDLE", right: true}, {title: "SUBS", right: true}, {title: "QUEUED", right: true}, {title: "RTT", right: true},
+		{title: "SOCKET ID"},
+		{title: "APP", cut: true},
+		{title: "USER", cut: true},
+		{title: "REMOTE", cut: true},
+		{title: "AGE", right: true},
+		{title: "IDLE", right: true},
+		{title: "SUBS", right: true},
+		{title: "QUEUED", right: true},
+		{title: "RTT", right: true},
 	}, rows)
 	if err != nil {
 		return err

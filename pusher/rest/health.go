@@ -33,7 +33,7 @@ func (r *request) ready() error {
 // acceptTraffic answers 503 while new clients should go to another node. A node
 // that is full answers so before /ready does.
 //
-// Soketi: GET /accept-traffic.
+// The route is of soketi.
 func (r *request) acceptTraffic() error {
 	why := r.server.readiness().Waiting
 	if o := &r.server.options; why == "" && o.TooMuch != nil {

@@ -17,7 +17,7 @@ type Load struct {
 
 // TooMuch says why the node should get no more traffic, or nothing.
 //
-// Soketi: GET /accept-traffic, which looks at memory only.
+// GET /accept-traffic is of soketi, which looks at memory only.
 func (l Load) TooMuch(t Thresholds) string {
 	if p := percent(l.Memory, l.MemoryLimit); p > float64(t.MemoryPercent) {
 		return fmt.Sprintf("memory: %.0f %% of its limit are in use, more than %d %%", p, t.MemoryPercent)

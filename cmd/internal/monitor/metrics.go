@@ -18,7 +18,7 @@ const (
 	OtherApps = "_other"
 
 	// ContentType is that of what Metrics.Write writes.
-	ContentType = string(expfmt.FmtText)
+	ContentType = "text/plain; version=0.0.4; charset=utf-8"
 )
 
 // Metrics are a node's as Prometheus wants them. Safe for concurrent use.
@@ -46,7 +46,7 @@ func (m *Metrics) Write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	e := expfmt.NewEncoder(w, expfmt.FmtText)
+	e := expfmt.NewEncoder(w, expfmt.NewFormat(expfmt.TypeTextPlain))
 	for _, f := range families {
 		if err := e.Encode(f); err != nil {
 			return err

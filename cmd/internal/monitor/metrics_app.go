@@ -39,7 +39,7 @@ func (e emitter) apps(all []App) {
 
 // soketi's names, for dashboards that are made for it. The prefix is its default.
 //
-// Soketi: src/metrics, labels app_id and port.
+// Its labels are app_id and port.
 var (
 	soketiConnected     = describe("soketi_connected", "Open connections.", "app_id", "port")
 	soketiOpened        = describe("soketi_new_connections_total", "Connections admitted.", "app_id", "port")
