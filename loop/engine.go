@@ -249,7 +249,11 @@ func (e *Engine) Close() {
 
 // Tick makes every reactor sweep now.
 func (e *Engine) Tick() {
+	now := e.options.Now().UnixNano()
 	for _, r := range e.reactors {
+		if !r.ticking.Load() || !r.bound.Load() {
+			r.tickedAt.Store(now)
+		}
 		if r.ticking.CompareAndSwap(false, true) {
 			r.mailbox.again()
 		}
@@ -283,6 +287,7 @@ func (e *Engine) bound(l gnet.EventLoop) *Reactor {
 		if r.loop == nil {
 			r.loop = l
 			r.now = e.seconds()
+			r.tickedAt.Store(e.options.Now().UnixNano())
 			r.bound.Store(true)
 			enrolled, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i])
 			e.bells[i] = nil // gnet closes it once it has its own

@@ -65,8 +65,8 @@ type conn struct {
 	unshut  bool // closing, but the peer is not yet told that nothing follows
 }
 
-// Reactor is one event loop and all it owns. Its methods, Post and Pending
-// excepted, may be called only on the reactor, that is from its Handler.
+// Reactor is one event loop and all it owns. Its methods, those said to be safe
+// for concurrent use excepted, may be called only on the reactor, that is from its Handler.
 type Reactor struct {
 	index   int
 	engine  *Engine
@@ -97,6 +97,7 @@ type Reactor struct {
 	// What must not wait behind the mail: a sweep that is due, and how far a
 	// drain has come. Set by anyone, taken by the reactor.
 	ticking  atomic.Bool
+	tickedAt atomic.Int64 // Unix nanoseconds
 	draining atomic.Pointer[drain]
 
 	// bound is set once the reactor has an event loop. Until then it has no
@@ -205,7 +206,7 @@ func (r *Reactor) Close(conn int32, code int, reason string) {
 func (r *Reactor) closeWith(c *conn, code int, reason string) {
 	var buf [128]byte
 	r.out.push(&c.out, r.out.keep(frame.AppendClose(buf[:0], code, reason)))
-	r.stats.closed(code)
+	r.stats.closed(code, reason)
 	r.linger(c)
 }
 
@@ -334,7 +335,7 @@ func (r *Reactor) flush(c *conn) {
 func (r *Reactor) broke(c *conn) {
 	r.stats.broken.Add(1)
 	if c.stage == open {
-		r.stats.closed(frame.CloseAbnormal)
+		r.stats.closed(frame.CloseAbnormal, connectionLost)
 	}
 	r.leave(c)
 	r.out.drop(&c.out)
@@ -354,7 +355,7 @@ func (r *Reactor) overflow(c *conn) {
 	}
 	o := &r.engine.options
 	r.stats.slow.Add(1)
-	r.stats.closed(o.SlowCode)
+	r.stats.closed(o.SlowCode, o.SlowReason)
 	r.leave(c)
 	_, _ = c.tcp.Write(frame.AppendClose(nil, o.SlowCode, o.SlowReason))
 	if c.fd < 0 {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // counters are one reactor's. Written by the reactor, read by anyone.
@@ -21,23 +22,44 @@ type counters struct {
 	panics      atomic.Uint64
 	tlsShaken   atomic.Uint64
 	tlsFailed   atomic.Uint64
+	lag         atomic.Int64 // nanoseconds
 
 	mu     sync.Mutex
-	closes map[int]uint64
+	closes map[CloseReason]uint64
 }
+
+// CloseReason is why connections ended. Reasons that a peer gave are not kept: it
+// could make as many as it likes.
+type CloseReason struct {
+	Code   int
+	Reason string
+}
+
+const (
+	closedByPeer   = "closed by the peer"
+	connectionLost = "connection lost"
+
+	// maxReasons is how many reasons a reactor tells apart; what exceeds it has
+	// none.
+	maxReasons = 4096
+)
 
 func (s *counters) written(bytes int) {
 	s.writes.Add(1)
 	s.bytesOut.Add(uint64(bytes))
 }
 
-func (s *counters) closed(code int) {
+func (s *counters) closed(code int, reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closes == nil {
-		s.closes = make(map[int]uint64)
+		s.closes = make(map[CloseReason]uint64)
 	}
-	s.closes[code]++
+	why := CloseReason{code, reason}
+	if _, known := s.closes[why]; !known && len(s.closes) >= maxReasons {
+		why.Reason = ""
+	}
+	s.closes[why]++
 }
 
 // Stats is a sum over all reactors, each counter read at its own moment.
@@ -58,11 +80,13 @@ type Stats struct {
 	TLS         uint64         // handshakes of TLS completed
 	TLSFailed   uint64         // handshakes of TLS that failed
 	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
+
+	CloseReasons map[CloseReason]uint64 // the same, with why
 }
 
 // Stats sums the counters. Safe for concurrent use.
 func (e *Engine) Stats() Stats {
-	out := Stats{HTTP: e.handedOver.Load(), Refused: e.refused.Load(), Closes: make(map[int]uint64)}
+	out := Stats{HTTP: e.handedOver.Load(), Refused: e.refused.Load(), Closes: make(map[int]uint64), CloseReasons: make(map[CloseReason]uint64)}
 	for _, r := range e.reactors {
 		s := &r.stats
 		out.Sockets += s.sockets.Load()
@@ -79,10 +103,37 @@ func (e *Engine) Stats() Stats {
 		out.TLS += s.tlsShaken.Load()
 		out.TLSFailed += s.tlsFailed.Load()
 		s.mu.Lock()
-		for code, n := range maps.All(s.closes) {
-			out.Closes[code] += n
+		for why, n := range maps.All(s.closes) {
+			out.Closes[why.Code] += n
+			out.CloseReasons[why] += n
 		}
 		s.mu.Unlock()
 	}
 	return out
+}
+
+// ReactorStats are one reactor's.
+type ReactorStats struct {
+	Connections int64
+	Messages    uint64 // whole messages received
+	Writes      uint64 // write(2) calls for frames
+	BytesOut    uint64 // bytes given to them
+	Pending     int    // see Reactor.Pending
+
+	// Lag is how long the last sweep waited for its turn: how late the reactor
+	// is.
+	Lag time.Duration
+}
+
+// Stats reads the counters of the reactor. Safe for concurrent use.
+func (r *Reactor) Stats() ReactorStats {
+	s := &r.stats
+	return ReactorStats{
+		Connections: s.connections.Load(),
+		Messages:    s.messages.Load(),
+		Writes:      s.writes.Load(),
+		BytesOut:    s.bytesOut.Load(),
+		Pending:     r.Pending(),
+		Lag:         time.Duration(s.lag.Load()),
+	}
 }

@@ -11,6 +11,7 @@ import (
 // millisecond; timers of their own would cost each of them a hundred bytes.
 func (r *Reactor) sweep() {
 	r.now = r.engine.seconds()
+	r.stats.lag.Store(r.engine.options.Now().UnixNano() - r.tickedAt.Load())
 	for h, at := range r.deadlines {
 		if at <= r.now {
 			r.onDeadline(int32(h))

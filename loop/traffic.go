@@ -48,7 +48,7 @@ func (r *Reactor) onClosed(c *conn) {
 	c.stage = closing
 	if wasOpen {
 		r.stats.connections.Add(-1)
-		r.stats.closed(frame.CloseAbnormal)
+		r.stats.closed(frame.CloseAbnormal, connectionLost)
 		r.dismiss(c.handle)
 	}
 	if s := c.secure(); s != nil {
@@ -271,7 +271,7 @@ func (r *Reactor) onEvent(c *conn, e frame.Event) {
 func (r *Reactor) answerClose(c *conn, e frame.Event) {
 	var buf [128]byte
 	r.SendCopy(c.handle, frame.AppendClose(buf[:0], e.Code, string(e.Payload)))
-	r.stats.closed(e.Code)
+	r.stats.closed(e.Code, closedByPeer)
 	r.leave(c)
 	r.flush(c)
 	r.destroy(c)

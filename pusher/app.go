@@ -147,23 +147,42 @@ type AppConfig struct {
 // App is one tenant of the node. Its state lives as long as its id is
 // configured; options may be replaced meanwhile. Safe for concurrent use.
 type App struct {
-	ID, Key string
-	Secret  *auth.Secret
+	ID string
 
 	node        *Node
 	directory   *channels.Directory
 	users       *channels.Users
 	counts      counts
+	credentials atomic.Pointer[credentials]
 	options     atomic.Pointer[AppOptions]
 	connections atomic.Int64
+	stats       appCounters
+}
+
+// credentials of an app. Immutable.
+type credentials struct {
+	key    string
+	secret *auth.Secret
 }
 
 func (n *Node) newApp(c AppConfig) *App {
-	a := &App{ID: c.ID, Key: c.Key, Secret: auth.NewSecret(c.Secret), node: n, users: channels.NewUsers()}
+	a := &App{ID: c.ID, node: n, users: channels.NewUsers()}
 	a.directory = channels.NewDirectory(edges{a})
-	a.options.Store(c.Options.withDefaults())
+	a.configure(c)
 	return a
 }
+
+// configure puts a configuration with the app's id into force.
+func (a *App) configure(c AppConfig) {
+	a.credentials.Store(&credentials{key: c.Key, secret: auth.NewSecret(c.Secret)})
+	a.options.Store(c.Options.withDefaults())
+}
+
+// Key is the app's public key.
+func (a *App) Key() string { return a.credentials.Load().key }
+
+// Secret is what signs for the app.
+func (a *App) Secret() *auth.Secret { return a.credentials.Load().secret }
 
 // Options returns the options in force, defaults filled in. Immutable.
 func (a *App) Options() *AppOptions { return a.options.Load() }
@@ -172,7 +191,7 @@ func (a *App) Options() *AppOptions { return a.options.Load() }
 // key is the app's.
 func (a *App) signature(signed string) (signature string, ok bool) {
 	key, signature, ok := auth.SplitAuth(signed)
-	return signature, ok && subtle.ConstantTimeCompare([]byte(key), []byte(a.Key)) == 1
+	return signature, ok && subtle.ConstantTimeCompare([]byte(key), []byte(a.Key())) == 1
 }
 
 // Directory is what the node knows of the app's channels.

@@ -128,7 +128,7 @@ func playSession(t *testing.T, ops []byte) {
 		case 2, 3:
 			channel, user := "presence-"+name, fmt.Sprint("u", op/84)
 			data := `{"user_id":"` + user + `"}`
-			sig := fake.app.Secret.AppendChannel(nil, c.id, channel, data)
+			sig := fake.app.Secret().AppendChannel(nil, c.id, channel, data)
 			m, _ := json.Marshal(map[string]any{"event": "pusher:subscribe", "data": map[string]string{"channel": channel, "auth": "k:" + string(sig), "channel_data": data}})
 			was := c.presence[channel]
 			before := users(channel)[user]

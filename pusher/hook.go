@@ -35,14 +35,18 @@ const (
 
 // hook passes an event on.
 func (n *Node) hook(a *App, h Hook) {
-	if n.options.Webhooks != nil {
-		n.options.Webhooks.Publish(a, h)
+	if w := n.webhooks.Load(); w != nil {
+		(*w).Publish(a, h)
 	}
 }
 
+// SetWebhooks gives the node somebody to tell who was not there when it was made.
+// Safe for concurrent use.
+func (n *Node) SetWebhooks(w Webhooks) { n.webhooks.Store(&w) }
+
 // clientEventHook reports a client event that was relayed. name is its plain name.
 func (s *Shard) clientEventHook(ss *session, e *Event, name string) {
-	if s.node.options.Webhooks == nil {
+	if s.node.webhooks.Load() == nil {
 		return
 	}
 	h := Hook{Name: HookClientEvent, Channel: e.Channel, Event: name, Data: e.Data, SocketID: e.Except.String()}

@@ -67,6 +67,7 @@ func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
 		return
 	}
 	s.traceConn(conn, "Message Received", view(payload))
+	ss.app.tally.receive(len(payload))
 	s.touch(conn, ss)
 	if !s.withinRate(conn, ss) {
 		return
@@ -78,7 +79,7 @@ func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
 	}
 	switch {
 	case m.event == "pusher:ping":
-		s.reactor.Send(conn, framePong)
+		s.sendFrame(conn, framePong)
 	case m.event == "pusher:pong":
 	case m.event == "pusher:subscribe":
 		s.onSubscribe(conn, ss, &m)
@@ -154,6 +155,8 @@ func (s *Shard) onClientEvent(conn int32, ss *session, m *message) {
 		s.sendError(conn, ErrOverload)
 		return
 	}
+	ss.app.tally.clientEvents.Add(1)
+	s.node.watched(ss.app.app, event, true)
 	s.clientEventHook(ss, &event, m.event)
 }
 

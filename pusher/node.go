@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,18 +57,20 @@ type Node struct {
 	apps      atomic.Pointer[appTable]
 	mailboxes []Mailbox
 
+	limits      atomic.Pointer[Limits]
+	reloading   sync.Mutex
+	webhooks    atomic.Pointer[Webhooks] // nil while there are none
+	watchers    atomic.Pointer[watchers] // nil while nobody watches
 	connections atomic.Int64
 	draining    atomic.Bool
 	refused     atomic.Uint64 // publications refused with ErrOverloaded
+	refusals    errorCounts   // connections refused before they had an app
 }
 
 type appTable struct{ byID, byKey map[string]*App }
 
 // NewNode returns a node without reactors; give it theirs with Attach.
 func NewNode(o Options) (*Node, error) {
-	if o.MaxPendingPublications == 0 {
-		o.MaxPendingPublications = 65_536
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -75,15 +78,13 @@ func NewNode(o Options) (*Node, error) {
 		o.NewNonce = newNonce
 	}
 	n := &Node{options: o}
-	t := &appTable{byID: map[string]*App{}, byKey: map[string]*App{}}
-	for _, c := range o.Apps {
-		if t.byID[c.ID] != nil || t.byKey[c.Key] != nil {
-			return nil, fmt.Errorf("app %q: id and key must be unique", c.ID)
-		}
-		a := n.newApp(c)
-		t.byID[c.ID], t.byKey[c.Key] = a, a
+	if o.Webhooks != nil {
+		n.SetWebhooks(o.Webhooks)
 	}
-	n.apps.Store(t)
+	n.apps.Store(newAppTable(0))
+	if _, err := n.Reload(Limits{o.MaxConnections, o.MaxPendingPublications}, o.Apps); err != nil {
+		return nil, err
+	}
 	return n, nil
 }
 
@@ -122,16 +123,22 @@ func (n *Node) Draining() bool { return n.draining.Load() }
 
 // admit counts a connection unless the node is at its limit.
 func (n *Node) admit() bool {
-	if now := n.connections.Add(1); n.options.MaxConnections > 0 && now > n.options.MaxConnections {
+	limit := n.limits.Load().MaxConnections
+	if now := n.connections.Add(1); limit > 0 && now > limit {
 		n.connections.Add(-1)
 		return false
 	}
 	return true
 }
 
+// MaxConnections is the number of connections above which new ones are refused,
+// 0 for no limit.
+func (n *Node) MaxConnections() int64 { return n.limits.Load().MaxConnections }
+
 // OverCapacity reports whether a new connection would be refused with 4100.
 func (n *Node) OverCapacity() bool {
-	return n.options.MaxConnections > 0 && n.connections.Load() >= n.options.MaxConnections
+	limit := n.limits.Load().MaxConnections
+	return limit > 0 && n.connections.Load() >= limit
 }
 
 // Now reads the node's wall clock.
@@ -157,6 +164,15 @@ type Event struct {
 // arrive in that order on each connection. The only error is ErrOverloaded.
 func (n *Node) Trigger(a *App, e Event) error {
 	n.trace("Broadcasting To", e.Channel, e.Data)
+	if err := n.trigger(a, e); err != nil {
+		return err
+	}
+	a.stats.triggered.Add(1)
+	n.watched(a, e, false)
+	return nil
+}
+
+func (n *Node) trigger(a *App, e Event) error {
 	if user, ok := strings.CutPrefix(e.Channel, channels.ServerToUserPrefix); ok {
 		return n.triggerUser(a, user, e)
 	}
@@ -206,8 +222,9 @@ func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 }
 
 func (n *Node) overloaded(to channels.Interest) bool {
+	limit := n.limits.Load().MaxPendingPublications
 	for i, m := range n.mailboxes {
-		if to.Has(i) && m.Pending() >= n.options.MaxPendingPublications {
+		if to.Has(i) && m.Pending() >= limit {
 			n.refused.Add(1)
 			return true
 		}

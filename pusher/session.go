@@ -15,8 +15,9 @@ type session struct {
 	nonce         uint64    // random half of the socket id
 	subscriptions channels.Subscriptions
 	extra         *extra
-	pinged        bool // a ping is unanswered
-	control       bool // the client has sent a control frame: probe it with pings of its own kind
+	openedAt      uint32 // second of Reactor.Now
+	pinged        bool   // a ping is unanswered
+	control       bool   // the client has sent a control frame: probe it with pings of its own kind
 }
 
 // extra is what only some connections need.
@@ -92,11 +93,14 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 	app, e := s.admit(req)
 	if e != nil {
 		s.node.trace("Connection Refused", view(req.Path), e.Message)
+		s.node.refusals.add(e.Code)
 		s.fail(conn, e)
 		return
 	}
 	ss.app = s.appShard(app)
 	ss.nonce = s.node.options.NewNonce()
+	ss.openedAt = s.reactor.Now()
+	ss.app.tally.opened.Add(1)
 	o := app.Options()
 	s.reactor.SetReadLimit(conn, uint32(o.MaxMessageBytes))
 	if o.AuthorizedConnectionsTimeout > 0 {
@@ -154,6 +158,7 @@ func (s *Shard) OnClosed(conn int32) {
 		s.unsubscribed(conn, ss, name, last)
 	}
 	s.signOut(conn, ss)
+	ss.app.tally.closed.Add(1)
 	ss.app.app.release()
 	s.node.connections.Add(-1)
 	*ss = session{}
@@ -221,7 +226,7 @@ func (s *Shard) OnDeadline(conn int32) {
 	if ss.control {
 		s.reactor.Send(conn, frameWSPing)
 	} else {
-		s.reactor.Send(conn, framePing)
+		s.sendFrame(conn, framePing)
 	}
 }
 

@@ -141,7 +141,7 @@ func TestProbeFollowsTheClient(t *testing.T) {
 
 func TestOverCapacityAndDraining(t *testing.T) {
 	f := NewFake(t, "1", "k", "s", AppOptions{})
-	f.node.options.MaxConnections = 1
+	f.node.setLimits(Limits{MaxConnections: 1})
 	a := f.Open("k", "")
 	a.Next()
 	b := f.Open("k", "")
@@ -166,7 +166,7 @@ func TestOverCapacityAndDraining(t *testing.T) {
 
 func TestOverloadRefusesAndCounts(t *testing.T) {
 	f := NewFake(t, "1", "k", "s", AppOptions{})
-	f.node.options.MaxPendingPublications = 3
+	f.node.setLimits(Limits{MaxPendingPublications: 3})
 	c := f.Open("k", "")
 	c.Next()
 	c.Send(`{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
@@ -349,11 +349,11 @@ func TestSubscribingAgainRepeatsNothing(t *testing.T) {
 // mailbox without bound.
 func TestPresenceIsRefusedUnderOverload(t *testing.T) {
 	f := NewFake(t, "1", "k", "s", AppOptions{})
-	f.node.options.MaxPendingPublications = 10
+	f.node.setLimits(Limits{MaxPendingPublications: 10})
 	watcher, flapper := f.Open("k", ""), f.Open("k", "")
 	join := func(c *fakeConn, user string) {
 		data := `{"user_id":"` + user + `"}`
-		sig := f.app.Secret.AppendChannel(nil, f.reactor.shard.socketID(c.handle).String(), "presence-x", data)
+		sig := f.app.Secret().AppendChannel(nil, f.reactor.shard.socketID(c.handle).String(), "presence-x", data)
 		m, _ := json.Marshal(map[string]any{"event": "pusher:subscribe", "data": map[string]string{"channel": "presence-x", "auth": "k:" + string(sig), "channel_data": data}})
 		f.reactor.shard.OnMessage(c.handle, true, m)
 	}
@@ -415,7 +415,7 @@ func TestSubscriptionCountIsPaced(t *testing.T) {
 
 func TestClientEventUnderOverload(t *testing.T) {
 	f := NewFake(t, "1", "k", "s", AppOptions{})
-	f.node.options.MaxPendingPublications = 2
+	f.node.setLimits(Limits{MaxPendingPublications: 2})
 	a, b := f.Open("k", ""), f.Open("k", "")
 	for _, c := range []*fakeConn{a, b} {
 		c.Next()

@@ -48,6 +48,7 @@ type Shard struct {
 type walk struct {
 	of       *Publication // first of the run; nil between deliveries
 	run      int          // publications put together
+	tally    *tally
 	registry *channels.Registry
 	frames   []byte
 	except   int32
@@ -56,9 +57,10 @@ type walk struct {
 // appShard is one app's part of a shard.
 type appShard struct {
 	app      *App
-	registry *channels.Registry         // channels
-	signedIn *channels.Registry         // by user id: connections signed in as the user
-	watchers *channels.Registry         // by user id: connections that watch for the user
+	registry *channels.Registry // channels
+	signedIn *channels.Registry // by user id: connections signed in as the user
+	watchers *channels.Registry // by user id: connections that watch for the user
+	tally    *tally
 	members  map[string]map[int32]int32 // user id -> connection -> presence channels joined with it
 }
 
@@ -101,6 +103,7 @@ func (s *Shard) appShard(a *App) *appShard {
 	if !ok {
 		as = &appShard{
 			app:      a,
+			tally:    a.tally(s.index),
 			registry: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).subscriptions }),
 			signedIn: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user().self }),
 			watchers: channels.NewRegistry(func(conn int32) *channels.Subscriptions { return &s.session(conn).user().watched }),
@@ -144,15 +147,18 @@ func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
 		}
 		registry := as.audience(p.audience)
 		registry.Walk(p.name)
-		s.walk = walk{of: p, run: run, registry: registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
+		s.walk = walk{of: p, run: run, tally: as.tally, registry: registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
 	}
 	subscribers := s.walk.registry.Step(walkStep)
+	sent := 0
 	// From the end to the start: a send may close the connection it is for.
 	for i := subscribers.Len() - 1; i >= 0; i-- {
 		if conn := subscribers.Conn(i); conn != s.walk.except && subscribers.Wants(i, p.seq) {
 			s.reactor.Send(conn, s.walk.frames)
+			sent++
 		}
 	}
+	s.walk.tally.send(sent*s.walk.run, sent*len(s.walk.frames))
 	if subscribers.Len() == walkStep {
 		return 0
 	}
@@ -199,9 +205,25 @@ func (s *Shard) terminate(t *terminateUser) {
 func (s *Shard) send(conn int32, encode func(dst []byte) []byte) {
 	var room [frame.HeaderRoom]byte
 	s.scratch = encode(append(s.scratch[:0], room[:]...))
-	s.reactor.SendCopy(conn, frame.Seal(s.scratch))
+	sealed := frame.Seal(s.scratch)
+	s.sending(conn, len(sealed))
+	s.reactor.SendCopy(conn, sealed)
 	if cap(s.scratch) > maxScratchBytes {
 		s.scratch = nil
+	}
+}
+
+// sendFrame queues a text frame that does not change.
+func (s *Shard) sendFrame(conn int32, frame []byte) {
+	s.sending(conn, len(frame))
+	s.reactor.Send(conn, frame)
+}
+
+// sending counts a message for conn. It comes before the message is sent, which
+// may close the connection.
+func (s *Shard) sending(conn int32, bytes int) {
+	if as := s.session(conn).app; as != nil {
+		as.tally.send(1, bytes)
 	}
 }
 
@@ -210,6 +232,9 @@ const maxScratchBytes = 64 << 10
 
 // sendError tells conn what it did wrong and leaves it open.
 func (s *Shard) sendError(conn int32, e *Error) {
+	if as := s.session(conn).app; as != nil {
+		as.tally.errors.add(e.Code)
+	}
 	s.send(conn, func(dst []byte) []byte { return appendError(dst, e) })
 }
 

@@ -60,7 +60,7 @@ func (s *Shard) userAuthorized(conn int32, app *App, signed, userData string) bo
 		return false
 	}
 	var buf [32]byte
-	return app.Secret.VerifyUser(signature, view(s.socketID(conn).Append(buf[:0])), userData)
+	return app.Secret().VerifyUser(signature, view(s.socketID(conn).Append(buf[:0])), userData)
 }
 
 // parseUser reads user_data. The user owns its strings, the watchlist's are

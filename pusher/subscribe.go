@@ -110,13 +110,13 @@ func (s *Shard) authorized(conn int32, app *App, sub *subscription, kind channel
 	}
 	var buf [32]byte
 	id := view(s.socketID(conn).Append(buf[:0]))
-	if app.Secret.VerifyChannel(signature, id, sub.channel, sub.channelData) {
+	if app.Secret().VerifyChannel(signature, id, sub.channel, sub.channelData) {
 		return true
 	}
 	// Pusher signs channel_data only for presence channels, Reverb whenever it
 	// is there.
 	return sub.channelData != "" && !kind.Is(channels.Presence) &&
-		app.Secret.VerifyChannel(signature, id, sub.channel, "")
+		app.Secret().VerifyChannel(signature, id, sub.channel, "")
 }
 
 // subscribe adds the connection to a channel without a roster. Subscribing again
@@ -141,6 +141,7 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 			d.Since = 0
 		}
 		registry.Subscribe(conn, d.Name, d.Since)
+		ss.app.tally.subscriptions.Add(1)
 		kept = d.Cached
 	}
 	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, sub.channel, nil) })
@@ -154,12 +155,16 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 //
 // Pusher: cache channels.
 func (s *Shard) sendCached(conn int32, channel string, kept *channels.CachedEvent) {
+	as := s.session(conn).app
+	if as == nil {
+		return // it was closed when it was told that it is subscribed, as too slow
+	}
 	if kept == nil {
 		s.send(conn, func(dst []byte) []byte { return appendCacheMiss(dst, channel) })
-		s.node.hook(s.session(conn).app.app, Hook{Name: HookCacheMiss, Channel: channel})
+		s.node.hook(as.app, Hook{Name: HookCacheMiss, Channel: channel})
 		return
 	}
-	s.reactor.Send(conn, kept.Frame)
+	s.sendFrame(conn, kept.Frame)
 }
 
 // join adds the connection to a presence channel as a member.
@@ -214,6 +219,7 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 		return
 	}
 	ss.app.registry.Subscribe(conn, d.Name, d.Since)
+	ss.app.tally.subscriptions.Add(1)
 	x := ss.more()
 	if x.members == nil {
 		x.members = make(map[string]*channels.Member, 1)
@@ -310,6 +316,7 @@ func (s *Shard) unsubscribe(conn int32, ss *session, channel string) {
 
 // unsubscribed tells the node that the connection left a channel.
 func (s *Shard) unsubscribed(conn int32, ss *session, channel string, last bool) {
+	ss.app.tally.subscriptions.Add(-1)
 	app := ss.app.app
 	member := ss.member(channel)
 	if member == nil {

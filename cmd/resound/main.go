@@ -13,8 +13,9 @@ import (
 
 // Exit codes.
 const (
-	exitFailed = 1
-	exitUsage  = 2
+	exitFailed   = 1
+	exitUsage    = 2
+	exitNoServer = 3
 )
 
 // version is set when a release is built.
@@ -32,7 +33,11 @@ func run(args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(startCommand())
+	root.AddCommand(
+		startCommand(), stopCommand(), reloadCommand(),
+		statusCommand(), connectionsCommand(), channelsCommand(), tailCommand(), triggerCommand(),
+		configCommand(), keysCommand(), installCommand(),
+	)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	err := root.Execute()
@@ -46,6 +51,9 @@ func run(args []string) int {
 	if usage := (usageError{}); errors.As(err, &usage) || isUnknownCommand(root, args) {
 		fmt.Fprintln(os.Stderr, "Run 'resound --help' for usage.")
 		return exitUsage
+	}
+	if isNoServer(err) {
+		return exitNoServer
 	}
 	return exitFailed
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"resound/cmd/internal/config"
+	"resound/cmd/internal/control"
 	"resound/cmd/internal/node"
 )
 
@@ -94,12 +95,18 @@ func start(c *cobra.Command, flags config.Flags) error {
 		return daemonize(c.OutOrStdout(), cfg)
 	}
 	log := logger(c.ErrOrStderr(), cfg.Debug)
-	o := node.Options{Config: cfg, Logger: log, Version: versionText()}
+	o := node.Options{
+		Config:   cfg,
+		Logger:   log,
+		Version:  versionText(),
+		Reactors: node.Reactors(cfg.Server.Workers),
+		Load:     func() (*config.Config, []config.Warning, error) { return config.Load(flags, os.Environ(), "") },
+		Control:  func(port int) (*control.Listener, error) { return listenControl(cfg.Server.Control, port, log) },
+	}
 	if cfg.Debug {
 		o.Trace = tracer(c.OutOrStdout())
 	}
-	cfg.Server.Workers = node.Reactors(cfg.Server.Workers)
-	makeRoom(cfg.Server.Workers)
+	makeRoom(o.Reactors)
 	n, err := node.New(o)
 	if err != nil {
 		return err
@@ -120,7 +127,22 @@ func start(c *cobra.Command, flags config.Flags) error {
 		return err
 	}
 	defer removePID()
-	return wait(c.OutOrStdout(), signals, ended, cancel, log)
+	reload := func() { _, _ = n.Reload(ctx) } // it has logged what happened
+	return wait(c.OutOrStdout(), signals, ended, cancel, reload, log)
+}
+
+// listenControl makes the control socket. One that was asked for has to be; a
+// server without the usual one still serves.
+func listenControl(path string, port int, log *slog.Logger) (*control.Listener, error) {
+	if path != "" {
+		return control.Listen(path)
+	}
+	l, err := control.ListenDefault(port, os.Getenv)
+	if err != nil {
+		log.Warn("there is no control socket: resound status, stop and the like will not find this server", "error", err)
+		return nil, nil
+	}
+	return l, nil
 }
 
 // makeRoom lets as many goroutines run beside the reactors as there are CPUs. A
@@ -134,7 +156,7 @@ func makeRoom(reactors int) {
 }
 
 // wait drains on the first signal and gives up on the second.
-func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain func(), log *slog.Logger) error {
+func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain, reload func(), log *slog.Logger) error {
 	draining := false
 	for {
 		select {
@@ -142,8 +164,10 @@ func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain fun
 			return err
 		case s := <-signals:
 			switch {
-			case s == syscall.SIGHUP || s == syscall.SIGUSR2:
-				log.Warn("this version neither reloads nor hands over; the signal is ignored", "signal", s.String())
+			case s == syscall.SIGHUP:
+				reload()
+			case s == syscall.SIGUSR2:
+				log.Warn("this version does not hand over; the signal is ignored", "signal", s.String())
 			case draining:
 				return errInterrupted
 			default:
@@ -195,16 +219,21 @@ func announce(out io.Writer, cfg *config.Config, n *node.Node) {
 `, app.ID, app.Key, app.Secret, host, addr.Port, scheme, app.Key, host, addr.Port, addr.Port, cfg.Server.Path, n.TLS())
 }
 
-// logger writes text on a terminal and JSON elsewhere.
+// logger writes text on a terminal and JSON elsewhere. Messages that repeat are
+// held back, except with debug.
 func logger(w io.Writer, debug bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if debug {
 		o.Level = slog.LevelDebug
 	}
+	var h slog.Handler = slog.NewJSONHandler(w, o)
 	if isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, o))
+		h = slog.NewTextHandler(w, o)
 	}
-	return slog.New(slog.NewJSONHandler(w, o))
+	if debug {
+		return slog.New(h)
+	}
+	return slog.New(newPacedLog(h, time.Now))
 }
 
 func isTerminal(w io.Writer) bool {

@@ -34,7 +34,7 @@ func (r *request) askChannel() error {
 	if err != nil {
 		return err
 	}
-	r.appendAuth(r.app.Secret.AppendChannel(nil, plain(g.socketID), channel, granted.ChannelData))
+	r.appendAuth(r.app.Secret().AppendChannel(nil, plain(g.socketID), channel, granted.ChannelData))
 	r.appendMember("channel_data", granted.ChannelData)
 	if key := r.app.Options().EncryptionMasterKey; granted.SharedSecret == "" && len(key) > 0 && channels.KindOf(channel).Is(channels.Encrypted) {
 		granted.SharedSecret = auth.SharedSecret(channel, key)
@@ -61,7 +61,7 @@ func (r *request) askUser() error {
 	if err != nil {
 		return err
 	}
-	r.appendAuth(r.app.Secret.AppendUser(nil, plain(g.socketID), granted.UserData))
+	r.appendAuth(r.app.Secret().AppendUser(nil, plain(g.socketID), granted.UserData))
 	r.appendMember("user_data", granted.UserData)
 	r.out = append(r.out, '}')
 	return nil

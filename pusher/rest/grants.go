@@ -56,7 +56,7 @@ func (r *request) grantChannel() error {
 		return err
 	}
 	data := g.channelText(channel)
-	r.appendAuth(r.app.Secret.AppendChannel(nil, plain(g.socketID), channel, data))
+	r.appendAuth(r.app.Secret().AppendChannel(nil, plain(g.socketID), channel, data))
 	if data != "" {
 		r.appendMember("channel_data", data)
 	}
@@ -82,7 +82,7 @@ func (r *request) grantUser() error {
 		return err
 	}
 	data := text(g.userData)
-	r.appendAuth(r.app.Secret.AppendUser(nil, plain(g.socketID), data))
+	r.appendAuth(r.app.Secret().AppendUser(nil, plain(g.socketID), data))
 	r.appendMember("user_data", data)
 	r.out = append(r.out, '}')
 	return nil
@@ -90,7 +90,7 @@ func (r *request) grantUser() error {
 
 func (r *request) appendAuth(signature []byte) {
 	r.out = append(r.out, `{"auth":`...)
-	r.out = gjson.AppendJSONString(r.out, r.app.Key+":"+view(signature))
+	r.out = gjson.AppendJSONString(r.out, r.app.Key()+":"+view(signature))
 }
 
 func (g *grant) validateChannel() error {

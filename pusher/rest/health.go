@@ -30,6 +30,25 @@ func (r *request) ready() error {
 	return nil
 }
 
+// acceptTraffic answers 503 while new clients should go to another node. A node
+// that is full answers so before /ready does.
+//
+// The route is of soketi.
+func (r *request) acceptTraffic() error {
+	why := r.server.readiness().Waiting
+	if o := &r.server.options; why == "" && o.TooMuch != nil {
+		why = o.TooMuch()
+	}
+	if why != "" {
+		return &refusal{
+			status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+			json: string(gjson.AppendJSONString([]byte(`{"accept":false,"reason":`), why)) + "}",
+		}
+	}
+	r.out = append(r.out, `{"accept":true}`...)
+	return nil
+}
+
 func (r *request) appendMember(key, value string) {
 	if value == "" {
 		return

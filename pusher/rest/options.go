@@ -72,6 +72,13 @@ type Options struct {
 	// which the node knows. Nil means ready.
 	Ready func() Readiness
 
+	// Metrics are those of GET /metrics.
+	Metrics MetricsOptions
+
+	// TooMuch says why the node should get no more traffic, for GET
+	// /accept-traffic. Empty, and nil, mean that it may.
+	TooMuch func() string
+
 	// Upgrade takes a connection, as the listener accepted it, whose request is a
 	// WebSocket handshake; head is the complete head, owned. The connection is
 	// closed when Upgrade returns. Nil answers 426.

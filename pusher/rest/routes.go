@@ -50,6 +50,8 @@ func routes() []route {
 		{"OPTIONS", "/broadcasting/user-auth/*", false, (*request).preflight},
 		{"GET", "/up", false, (*request).up},
 		{"GET", "/ready", false, (*request).ready},
+		{"GET", "/accept-traffic", false, (*request).acceptTraffic},
+		{"GET", "/metrics", false, (*request).metrics},
 		{"GET", "/app/*", false, (*request).upgrade},
 	}
 	out := make([]route, 0, len(table))

@@ -8,6 +8,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 )
@@ -22,6 +23,7 @@ type Server struct {
 	shields  shields
 	fallback *fallback
 	counters counters
+	scrapes  atomic.Int64 // of the metrics, under way
 }
 
 // New returns a server that waits for Serve. The error names an option that is
@@ -83,6 +85,9 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 		r.refuse(err)
 	} else {
 		r.answer()
+	}
+	if r.app != nil {
+		r.app.CountRequest(len(r.body), len(ctx.Response.Body()))
 	}
 	r.end()
 	s.requests.Put(r)

@@ -38,15 +38,15 @@ type shieldOf struct {
 
 // of returns the shield of an app, a new one after its options have changed.
 func (s *shields) of(app *pusher.App, now func() time.Time) (*shield.Shield, error) {
-	o := app.Options().AuthShield
+	o, key := app.Options().AuthShield, app.Key()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if have := s.byApp[app.ID]; have != nil && have.options == o && have.key == app.Key {
+	if have := s.byApp[app.ID]; have != nil && have.options == o && have.key == key {
 		return have.Shield, nil
 	}
 	made, err := shield.New(shield.Options{
 		Upstream:    o.Upstream,
-		Key:         app.Key,
+		Key:         key,
 		CacheTTL:    o.CacheTTL,
 		Timeout:     o.Timeout,
 		MaxInFlight: o.MaxInFlight,
@@ -59,7 +59,7 @@ func (s *shields) of(app *pusher.App, now func() time.Time) (*shield.Shield, err
 	if s.byApp == nil {
 		s.byApp = make(map[string]*shieldOf)
 	}
-	s.byApp[app.ID] = &shieldOf{app.Key, o, made}
+	s.byApp[app.ID] = &shieldOf{key, o, made}
 	return made, nil
 }
 

@@ -59,7 +59,7 @@ func (r *request) checkSignature(app *pusher.App) (why string) {
 	q := &r.query
 	if key, ok := q.Lookup(auth.ParamKey); !ok {
 		return "auth_key is missing; every call is signed as the Pusher HTTP API has it."
-	} else if key != app.Key {
+	} else if key != app.Key() {
 		return "auth_key is not the key of this application."
 	}
 	if version, ok := q.Lookup(auth.ParamVersion); ok && version != "1.0" {
@@ -133,5 +133,5 @@ func (r *request) verify(app *pusher.App, signature, bodyMD5 string) bool {
 
 func (r *request) verifyPath(app *pusher.App, signature, path, bodyMD5 string) bool {
 	r.canonical = r.query.AppendCanonical(r.canonical[:0], r.method, path, bodyMD5)
-	return app.Secret.VerifyRequest(signature, r.canonical)
+	return app.Secret().VerifyRequest(signature, r.canonical)
 }

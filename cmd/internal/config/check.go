@@ -13,7 +13,7 @@ func (c *Config) check(r *report) {
 
 func (c *Config) checkServer(r *report) {
 	s := &c.Server
-	if s.PlainPort != nil && *s.PlainPort != 0 && *s.PlainPort == s.Port {
+	if s.PlainPort != 0 && s.PlainPort == s.Port {
 		path := serverSection + "plain_port"
 		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}

@@ -55,10 +55,38 @@ type Server struct {
 	DenyPrivateWebhooks bool   // webhooks go to the public internet only
 	WebhookStore        string // file; empty: the node chooses
 
-	TLS       TLS
-	PlainPort *int // second port without TLS beside one with; nil: none, 0: the kernel chooses
-	Scaling   Scaling
+	Control       string // path of the control socket; empty: one per port
+	MetricsCompat string // "soketi", or empty
+
+	Monitoring Monitoring
+	TLS        TLS
+	PlainPort  int // second port without TLS beside one with; 0: none
+	Scaling    Scaling
 }
+
+// Monitoring is what the node tells of itself (`servers.reverb.monitoring`).
+type Monitoring struct {
+	MetricsAccess MetricsAccess
+	MetricsToken  string // empty: none is asked for
+	Profiling     bool   // pprof on the control socket
+
+	// Shares, in percent, above which GET /accept-traffic answers 503.
+	MemoryThreshold     int
+	ConnectionThreshold int
+}
+
+// MetricsAccess says who may read /metrics on the server's port without a token.
+type MetricsAccess string
+
+// The values of MetricsAccess.
+const (
+	// MetricsAccessLocal lets programs of this host that connect directly.
+	MetricsAccessLocal MetricsAccess = "local"
+	// MetricsAccessPublic lets everybody.
+	MetricsAccessPublic MetricsAccess = "public"
+	// MetricsAccessOff lets nobody, not even with the token.
+	MetricsAccessOff MetricsAccess = "off"
+)
 
 // TLS names the certificate of the node (`servers.reverb.options.tls`).
 type TLS struct {

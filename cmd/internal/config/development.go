@@ -18,12 +18,16 @@ const (
 
 // generate gives an app credentials for this run.
 func (l *loader) generate(app *App, path string) {
-	app.ID = strconv.Itoa(firstGeneratedID + randomBelow(afterGeneratedID-firstGeneratedID))
-	app.Key = randomText()
-	app.Secret = randomText()
+	app.ID, app.Key, app.Secret = NewCredentials()
 	for _, name := range credentials {
 		l.origins[path+name] = "generated"
 	}
+}
+
+// NewCredentials returns the id, the key and the secret of a new app.
+func NewCredentials() (id, key, secret string) {
+	number := firstGeneratedID + randomBelow(afterGeneratedID-firstGeneratedID)
+	return strconv.Itoa(number), randomText(), randomText()
 }
 
 // randomText returns a text that is fit for a key or a secret.

@@ -59,7 +59,7 @@ func knownEnvNames() map[string]use {
 // laterNames returns the variables of features that this version does not have.
 func laterNames() []string {
 	names := slices.Clone(laterEnvNames)
-	for _, path := range slices.Concat(laterRootPaths, laterServerPaths) {
+	for _, path := range laterServerPaths {
 		names = append(names, ruledName(serverPrefix, path))
 	}
 	return names

@@ -31,6 +31,7 @@ type spec struct {
 	whole    bool   // the duration is whole seconds
 	secret   bool   // the value is never shown
 	required bool   // an app without it is an error
+	live     bool   // of the server: a reload puts it into force
 	// refine checks a text and returns its final form.
 	refine func(string) (string, error)
 

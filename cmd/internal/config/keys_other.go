@@ -18,19 +18,22 @@ var unusedAppPaths = []string{"options", "capacity"}
 // other commands read.
 var unusedEnvNames = []string{
 	"REVERB_PORT", "REVERB_SCHEME", "REVERB_PULSE_INGEST_INTERVAL", "REVERB_TELESCOPE_INGEST_INTERVAL",
-	"RESOUND_CONTROL",
 }
 
-// laterRootPaths and laterServerPaths are keys of features that
-// this version does not have. Setting one to something other than off is a
-// warning.
-var (
-	laterRootPaths   = []string{"monitoring", "metrics_compat"}
-	laterServerPaths = []string{
-		"compression", "proxy_protocol", "unix_socket", "monitoring", "metrics_compat",
-		"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
-	}
-)
+// misplacedRootPaths are keys of the server that are looked for at the top of the
+// file, where they mean nothing.
+var misplacedRootPaths = []string{"monitoring", "metrics_compat"}
+
+// belongsToServer is the text of the warning about such a key.
+const belongsToServer = "belongs below servers.reverb and is ignored here"
+
+// laterServerPaths are keys of features that this version does not have. Setting
+// one to something other than off is a warning.
+var laterServerPaths = []string{
+	"compression", "proxy_protocol", "unix_socket",
+	"monitoring.storage", "monitoring.alerts", "monitoring.channels",
+	"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
+}
 
 // laterEnvNames are environment names of such features that follow no key.
 var laterEnvNames = []string{"RESOUND_DASHBOARD_PASSWORD"}

@@ -31,7 +31,7 @@ var rootKeys = []key[root]{
 }
 
 // serverKeys is all of `servers.reverb`.
-var serverKeys = slices.Concat(nodeKeys, clusterKeys)
+var serverKeys = slices.Concat(nodeKeys, monitoringKeys, clusterKeys)
 
 // nodeKeys declares `servers.reverb` without `scaling`.
 //
@@ -60,7 +60,7 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
-			path: "hostname", env: "REVERB_HOST", flag: "hostname",
+			path: "hostname", live: true, env: "REVERB_HOST", flag: "hostname",
 			meaning: "Public name of the server, for messages only.",
 		},
 		func(s *Server) any { return &s.Hostname },
@@ -84,7 +84,7 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
-			path: "max_connections", unit: "connections", null: "from the file-descriptor limit", min: 1, max: 10_000_000,
+			path: "max_connections", live: true, unit: "connections", null: "from the file-descriptor limit", min: 1, max: 10_000_000,
 			meaning: "Connections of the whole node; the next one is refused.",
 		},
 		func(s *Server) any { return &s.MaxConnections },
@@ -99,7 +99,7 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
-			path: "max_pending_publications", unit: "publications", fallback: "65536", min: 1, max: 1 << 24,
+			path: "max_pending_publications", live: true, unit: "publications", fallback: "65536", min: 1, max: 1 << 24,
 			meaning: "Publications that may wait for one reactor; beyond it a trigger is answered with 503.",
 			danger:  "Each one keeps its frame in memory.",
 		},
@@ -115,7 +115,7 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
-			path: "drain_timeout", fallback: "10s", max: int64(time.Hour),
+			path: "drain_timeout", live: true, fallback: "10s", max: int64(time.Hour),
 			meaning: "Time over which connections are closed, evenly, when the node stops. 0 closes all at once.",
 			danger:  "A supervisor that kills sooner cuts the drain short; a short drain makes all clients come back together.",
 		},
@@ -169,8 +169,8 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
-			path: "plain_port", null: "no such port", max: 65535,
-			meaning: "Second port, without TLS, of a node whose port speaks TLS: for an application or a load balancer on the same network. 0 lets the kernel choose.",
+			path: "plain_port", null: "no such port", min: 1, max: 65535,
+			meaning: "Second port, without TLS, of a node whose port speaks TLS: for an application or a load balancer on the same network.",
 			danger:  "Whoever reaches it speaks in the clear.",
 		},
 		func(s *Server) any { return &s.PlainPort },
@@ -182,6 +182,14 @@ var nodeKeys = []key[Server]{
 			danger:  "Off, whoever may set a webhook's URL can make the node send requests into its own network.",
 		},
 		func(s *Server) any { return &s.DenyPrivateWebhooks },
+	},
+	{
+		spec{
+			path: "control", null: "one for each port, see docs/MONITORING.md",
+			meaning: "Path of the Unix socket on which `resound status`, `stop`, `reload` and the like find the node. Its folder must exist.",
+			danger:  "Whoever may connect to it may stop the node; it is made for its user alone.",
+		},
+		func(s *Server) any { return &s.Control },
 	},
 	{
 		spec{

@@ -153,4 +153,16 @@ func (l *loader) server(s *Server) {
 		l.report.wrong = l.report.wrong[:before]
 	}
 	resolve(l, nodeKeys, in, s)
+	resolve(l, monitoringKeys, in, s)
+}
+
+// Locate returns what commands need to find a node that Load would configure: its
+// port and, when one is set, its control socket. It works with configurations
+// that have mistakes elsewhere.
+func Locate(flags Flags, environ []string, dir string) (port int, control string) {
+	r := &report{}
+	envFile, _ := readEnvFile(flags.EnvFile, dir)
+	configFile, _ := readConfigFile(flags.ConfigFile, dir)
+	c := gather(flags, environ, envFile, configFile, r)
+	return c.Server.Port, c.Server.Control
 }

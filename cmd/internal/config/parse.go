@@ -36,11 +36,6 @@ func (s spec) parse(dst, value any) error {
 		n, err := s.parseNumber(value)
 		*dst = int(n)
 		return err
-	case **int:
-		n, err := s.parseNumber(value)
-		*dst = new(int)
-		**dst = int(n)
-		return err
 	case *int64:
 		n, err := s.parseNumber(value)
 		*dst = n
@@ -49,6 +44,11 @@ func (s spec) parse(dst, value any) error {
 		return s.parseBool(dst, value)
 	case *time.Duration:
 		return s.parseDuration(dst, value)
+	case *MetricsAccess:
+		var text string
+		err := s.parseText(&text, value)
+		*dst = MetricsAccess(text)
+		return err
 	case *[]string:
 		return s.parseList(dst, value)
 	case *[]netip.Prefix:

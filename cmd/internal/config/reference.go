@@ -13,6 +13,8 @@ func Reference() string {
 	out.WriteString(preamble)
 	out.WriteString("\n## Server\n\nIn the file below `servers.reverb`.\n")
 	describe(&out, nodeKeys, serverPrefix)
+	out.WriteString("\n## Monitoring\n\nIn the file below `servers.reverb`. More in [MONITORING.md](MONITORING.md).\n")
+	describe(&out, monitoringKeys, serverPrefix)
 	out.WriteString("\n## Apps\n\n" + appPreamble)
 	describe(&out, appKeys, appPrefix)
 	out.WriteString("\n## Webhooks\n\n" + webhookPreamble)
@@ -47,6 +49,8 @@ Flags beat the process environment, the environment beats ` + "`.env`, `.env`" +
   ` + "`php artisan tinker --execute=\"echo json_encode(config('reverb'));\" > reverb.json`" + `.
 - The environment name of a key is Reverb's where Reverb has one. Otherwise it is ` + "`RESOUND_`" + ` and the path below ` + "`servers.reverb`" + ` in upper case, or
   ` + "`RESOUND_APP_`" + ` and the path below the app: ` + "`RESOUND_MAX_OUTBOUND_BYTES`, `RESOUND_APP_CACHE_TTL`" + `.
+- ` + "`resound reload`" + ` and SIGHUP read everything again. What an app says is put into force, of the server's keys those that say so; a change of another one is a warning and waits for a restart.
+- ` + "`resound config print`" + ` shows every value with its origin, ` + "`resound config check`" + ` what is wrong.
 - Unknown keys are warnings. Wrong values are errors, all reported at once; the node does not start with any.
 `
 
@@ -83,6 +87,9 @@ func describe[T any](out *strings.Builder, keys []key[T], prefix string) {
 			out.WriteString("; null: " + k.null)
 		}
 		out.WriteString("\n")
+		if k.live {
+			out.WriteString("- `resound reload` puts a change into force.\n")
+		}
 		if k.danger != "" {
 			out.WriteString("- Danger: " + k.danger + "\n")
 		}
@@ -142,7 +149,6 @@ func describeOthers(out *strings.Builder) {
 	writePaths(out, appSection, unusedAppPaths)
 	out.WriteString("\n## Not available in this version\n\n")
 	out.WriteString("Setting one of these keys, or something below it, to something other than off is a warning.\n\n")
-	writePaths(out, "", laterRootPaths)
 	writePaths(out, serverSection, laterServerPaths)
 }
 

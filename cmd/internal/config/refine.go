@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,17 @@ func only(value string) func(string) (string, error) {
 	return func(text string) (string, error) {
 		if text != value {
 			return "", fmt.Errorf("%q, the only one there is", value)
+		}
+		return text, nil
+	}
+}
+
+// oneOf refines a text that is one of several.
+func oneOf(values ...string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		text = strings.ToLower(strings.TrimSpace(text))
+		if !slices.Contains(values, text) {
+			return "", fmt.Errorf("one of %s", strings.Join(values, ", "))
 		}
 		return text, nil
 	}

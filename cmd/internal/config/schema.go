@@ -10,9 +10,10 @@ import (
 type use int
 
 const (
-	used   use = iota
-	unused     // accepted without a word
-	later      // of a feature that this version does not have
+	used      use = iota
+	unused        // accepted without a word
+	later         // of a feature that this version does not have
+	misplaced     // means something elsewhere
 )
 
 // schema is the tree of known keys, for finding the unknown ones.
@@ -55,7 +56,7 @@ func fileSchema() *schema {
 	}
 	s.addAll(serverSection, unusedServerPaths, unused)
 	s.addAll(serverSection, laterServerPaths, later)
-	s.addAll("", laterRootPaths, later)
+	s.addAll("", misplacedRootPaths, misplaced)
 	s.add("apps.apps", used)
 	return s
 }
@@ -82,6 +83,8 @@ func (s *schema) inspect(tree map[string]any, prefix string, r *report) {
 			r.warn(shorten(path), "unknown key"+suggestion(name, slices.Collect(maps.Keys(s.below))))
 		case known.use == later && !isOff(value):
 			r.warn(path, notAvailable)
+		case known.use == misplaced:
+			r.warn(path, belongsToServer)
 		case known.use != used || known.below == nil || isEmptyMap(value):
 		default:
 			inner, isMap := value.(map[string]any)

@@ -35,10 +35,15 @@ var mayImport = map[string][]string{
 
 	"cmd/internal/config":        {"cmd/internal/config/dotenv"},
 	"cmd/internal/config/dotenv": {},
-	"cmd/internal/node":          {"auth", "channels", "cmd/internal/config", "frame", "loop", "pusher", "pusher/rest", "pusher/webhook"},
-	"cmd/internal/e2e":           {},
-	"cmd/internal/layout":        {},
-	"cmd/resound":                {"cmd/internal/config", "cmd/internal/node"},
+	"cmd/internal/monitor":       {},
+	"cmd/internal/control":       {"cmd/internal/config", "cmd/internal/monitor"},
+	"cmd/internal/node": {
+		"auth", "channels", "cmd/internal/config", "cmd/internal/control", "cmd/internal/monitor",
+		"frame", "loop", "pusher", "pusher/rest", "pusher/webhook",
+	},
+	"cmd/internal/e2e":    {},
+	"cmd/internal/layout": {},
+	"cmd/resound":         {"auth", "cmd/internal/config", "cmd/internal/control", "cmd/internal/monitor", "cmd/internal/node"},
 }
 
 // onlyUser lists the packages that alone may import a dependency.
@@ -47,6 +52,7 @@ var onlyUser = map[string][]string{
 	"github.com/gobwas/ws":         {"frame"},
 	"github.com/valyala/fasthttp":  {"pusher/rest", "bench"},
 	"github.com/redis/rueidis":     {"channels/cluster"},
+	"github.com/prometheus":        {"cmd/internal/monitor"},
 }
 
 // pure packages read no clock and do no I/O.

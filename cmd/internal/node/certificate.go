@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,9 @@ const certificateInterval = 10 * time.Second
 type certificate struct {
 	files   config.TLS
 	current atomic.Pointer[tls.Certificate]
-	seen    [2]fileMark // of the files when they were read
+
+	mu   sync.Mutex
+	seen [2]fileMark // of the files when they were read; guarded by mu
 }
 
 // fileMark tells whether a file is another one than before.
@@ -107,9 +110,14 @@ func (c *certificate) read() error {
 	return nil
 }
 
-// look reads the files again if they changed. Call it from one goroutine.
+// look reads the files again if they changed.
 func (c *certificate) look(log *slog.Logger) {
-	if c == nil || c.marks() == c.seen {
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.marks() == c.seen {
 		return
 	}
 	if err := c.read(); err != nil {

@@ -8,9 +8,12 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"resound/cmd/internal/config"
+	"resound/cmd/internal/control"
+	"resound/cmd/internal/monitor"
 	"resound/loop"
 	"resound/pusher"
 	"resound/pusher/rest"
@@ -22,7 +25,7 @@ const (
 	expireInterval = 30 * time.Second
 
 	// recountInterval is how often subscription counts that were held back are
-	// looked at.
+	// looked at, and the counters that rates are made of are read.
 	recountInterval = time.Second
 
 	// httpDrainTimeout is how long HTTP requests under way may take to end.
@@ -32,14 +35,28 @@ const (
 // Node is one server process. Make it with New, then Run it once.
 type Node struct {
 	options  Options
-	config   *config.Config
+	config   atomic.Pointer[config.Config] // in force
 	log      *slog.Logger
 	protocol *pusher.Node
-	webhooks *webhooks
+	shards   []*pusher.Shard          // by reactor
+	webhooks atomic.Pointer[webhooks] // nil while no app has any; see reloading
 	engine   *loop.Engine
 	http     *rest.Server
 	listener *loop.HTTPListener
-	cert     *certificate // nil without TLS
+	cert     *certificate      // nil without TLS
+	control  *control.Listener // nil: without a control socket
+
+	startedAt   time.Time
+	memoryLimit int64
+	meter       monitor.Meter
+	metrics     *monitor.Metrics
+
+	reloading sync.Mutex    // for webhooks, chores and the configuration to change
+	stop      chan struct{} // closed by Stop
+	stopOnce  sync.Once
+	life      context.Context // ends with Run
+	die       context.CancelFunc
+	chores    sync.WaitGroup // goroutines that end with life
 }
 
 // New binds the port and assembles the node. Nothing is answered before Run.
@@ -47,29 +64,31 @@ func New(o Options) (_ *Node, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	n := &Node{options: o, config: o.Config, log: o.Logger}
+	if o.Reactors == 0 {
+		o.Reactors = Reactors(o.Config.Server.Workers)
+	}
+	n := &Node{options: o, log: o.Logger, startedAt: time.Now(), memoryLimit: monitor.MemoryLimit("/"), stop: make(chan struct{})}
+	n.config.Store(o.Config)
+	n.life, n.die = context.WithCancel(context.Background())
 	c := &o.Config.Server
-	reactors := Reactors(c.Workers)
+	reactors := o.Reactors
 	limits, err := limitsOf(c.MaxConnections, reactors)
 	if err != nil {
 		return nil, err
 	}
-	apps := make([]pusher.AppConfig, 0, len(o.Config.Apps))
-	for i := range o.Config.Apps {
-		apps = append(apps, appConfig(&o.Config.Apps[i]))
-	}
-	n.webhooks, err = newWebhooks(o.Config, o.Logger)
+	hooks, err := newWebhooks(o.Config, o.Logger)
 	if err != nil {
 		return nil, err
 	}
+	n.webhooks.Store(hooks)
 	defer func() {
 		if err != nil {
-			n.webhooks.close() // puts back what it took from the store
+			hooks.close() // puts back what it took from the store
 		}
 	}()
 	n.protocol, err = pusher.NewNode(pusher.Options{
-		Webhooks:               n.webhooks.orNil(),
-		Apps:                   apps,
+		Webhooks:               hooks.orNil(),
+		Apps:                   appConfigs(o.Config),
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
 		Trace:                  o.Trace,
@@ -77,7 +96,7 @@ func New(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n.webhooks.attach(n.protocol)
+	hooks.attach(n.protocol)
 	if n.cert, err = newCertificate(c); err != nil {
 		return nil, err
 	}
@@ -88,7 +107,7 @@ func New(o Options) (_ *Node, err error) {
 		ReusePort:        c.ReusePort,
 		Reactors:         reactors,
 		WebSocketPrefix:  c.Path + "/app/",
-		NewHandler:       func(r *loop.Reactor) loop.Handler { return n.protocol.NewShard(r.Index(), r) },
+		NewHandler:       n.newShard,
 		HandOver:         func(c *loop.HTTPConn) bool { return n.listener.Offer(c) },
 		MaxSockets:       limits.sockets,
 		MaxOutboundBytes: c.MaxOutboundBytes,
@@ -108,6 +127,7 @@ func New(o Options) (_ *Node, err error) {
 	}
 	n.protocol.Attach(mailboxes)
 	n.listener = loop.NewHTTPListener(n.engine.Addr())
+	n.metrics = monitor.NewMetrics(n.Snapshot, n.soketiPort())
 	n.http, err = rest.New(rest.Options{
 		Node:               n.protocol,
 		Path:               c.Path,
@@ -117,20 +137,29 @@ func New(o Options) (_ *Node, err error) {
 		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
 		Logger:             o.Logger,
+		Metrics:            rest.MetricsOptions{Write: n.WriteMetrics, Access: n.metricsAccess},
+		TooMuch:            n.tooMuch,
 	})
 	if err != nil {
 		n.engine.Close()
 		return nil, err
+	}
+	if o.Control != nil {
+		n.control, err = o.Control(n.Addr().Port)
+		if err != nil {
+			n.engine.Close()
+			return nil, err
+		}
 	}
 	return n, nil
 }
 
 // plainAddr is the second address of a node that speaks TLS.
 func plainAddr(s *config.Server, cert *certificate) string {
-	if cert == nil || s.PlainPort == nil {
+	if cert == nil || s.PlainPort == 0 {
 		return ""
 	}
-	return net.JoinHostPort(s.Host, strconv.Itoa(*s.PlainPort))
+	return net.JoinHostPort(s.Host, strconv.Itoa(s.PlainPort))
 }
 
 // TLS reports whether the node's port speaks TLS.
@@ -140,21 +169,35 @@ func (n *Node) TLS() bool { return n.cert != nil }
 // has none.
 func (n *Node) PlainAddr() *net.TCPAddr { return n.engine.PlainAddr() }
 
+// newShard makes the protocol's part of a reactor.
+func (n *Node) newShard(r *loop.Reactor) loop.Handler {
+	s := n.protocol.NewShard(r.Index(), r)
+	n.shards = append(n.shards, s)
+	return s
+}
+
 // Addr is the address the node listens on.
 func (n *Node) Addr() *net.TCPAddr { return n.engine.Addr() }
 
 // Ready is closed once the node answers.
 func (n *Node) Ready() <-chan struct{} { return n.engine.Ready() }
 
-// Run serves until ctx ends, then drains: new connections are refused, open ones
+// Stop makes Run drain and return, as the end of its context does. Safe for
+// concurrent use.
+func (n *Node) Stop() { n.stopOnce.Do(func() { close(n.stop) }) }
+
+// Run serves until ctx ends or Stop is called, then drains: new connections are refused, open ones
 // are closed with 4200 over the configured time, HTTP requests under way end
 // normally. A fatal error ends it at once.
 func (n *Node) Run(ctx context.Context) error {
+	if n.control != nil {
+		s := control.Serve(n.control, control.Options{Node: n, Profiling: n.config.Load().Server.Monitoring.Profiling, Logger: n.log})
+		defer s.Close() // last of all: who waits there waits for the end
+	}
 	var wg sync.WaitGroup
+	defer n.chores.Wait()
 	defer wg.Wait()
-	defer n.webhooks.close()
-	house, stop := context.WithCancel(context.Background())
-	defer stop()
+	defer n.end()
 
 	ended := make(chan error, 2)
 	wg.Go(func() {
@@ -167,21 +210,30 @@ func (n *Node) Run(ctx context.Context) error {
 			ended <- err
 		}
 	})
-	wg.Go(func() { n.keepHouse(house) })
+	wg.Go(func() { n.keepHouse(n.life) })
 
 	select {
 	case err := <-ended:
 		_ = n.engine.Stop(context.Background()) // nothing, if it was the engine that ended
 		return err
 	case <-ctx.Done():
+	case <-n.stop:
 	}
 	n.drain()
 	return <-ended
 }
 
+// end makes the node's goroutines end. There is no reload after it.
+func (n *Node) end() {
+	n.die()
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	n.webhooks.Load().close()
+}
+
 // drain closes everything at the pace clients can stand.
 func (n *Node) drain() {
-	over := n.config.Server.DrainTimeout
+	over := n.config.Load().Server.DrainTimeout
 	n.log.Info("draining", "connections", n.engine.Stats().Connections, "over", over.String())
 	n.protocol.Drain()
 	n.engine.Drain(pusher.ErrDraining.Code, pusher.ErrDraining.Message, over)
@@ -218,6 +270,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 			}
 		case <-recount.C:
 			n.protocol.Recount()
+			n.meter.Observe(n.reading())
 		case <-certificates.C:
 			n.cert.look(n.log)
 		case <-memory.C:

@@ -10,6 +10,7 @@ import (
 
 	"resound/channels"
 	"resound/cmd/internal/config"
+	"resound/cmd/internal/control"
 	"resound/pusher"
 )
 
@@ -19,6 +20,16 @@ type Options struct {
 	Logger  *slog.Logger                    // nil discards
 	Trace   func(what, who, payload string) // see pusher.Options.Trace
 	Version string
+
+	// Reactors is the number of event loops; zero means that of the configuration.
+	Reactors int
+
+	// Load reads the configuration again, for Reload. Nil: it cannot be.
+	Load func() (*config.Config, []config.Warning, error)
+
+	// Control makes the control socket of a node on a port. It may return neither
+	// a listener nor an error; so may Options: there is no control socket then.
+	Control func(port int) (*control.Listener, error)
 }
 
 // limits are what the descriptors of the process allow.
@@ -73,6 +84,15 @@ func Reactors(workers int) int {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	return min(workers, channels.MaxReactors)
+}
+
+// appConfigs are the apps as the protocol wants them.
+func appConfigs(c *config.Config) []pusher.AppConfig {
+	apps := make([]pusher.AppConfig, 0, len(c.Apps))
+	for i := range c.Apps {
+		apps = append(apps, appConfig(&c.Apps[i]))
+	}
+	return apps
 }
 
 // appConfig maps an app's configuration, in which 0 means no limit, to the

@@ -32,6 +32,27 @@ type webhooks struct {
 
 // newWebhooks returns nil when no app has any.
 func newWebhooks(c *config.Config, log *slog.Logger) (*webhooks, error) {
+	apps, err := hookApps(c)
+	if err != nil || len(apps) == 0 {
+		return nil, err
+	}
+	w := &webhooks{log: log}
+	o := webhook.Options{DenyPrivateAddresses: c.Server.DenyPrivateWebhooks, Logger: log, Present: w.present}
+	path, err := storePath(&c.Server)
+	if err != nil {
+		log.Warn("webhooks that a stop leaves unsent will be lost", "error", err)
+	} else {
+		o.Store = &webhook.FileStore{Path: path}
+	}
+	w.dispatcher, err = webhook.New(o, apps)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// hookApps are the apps that have webhooks.
+func hookApps(c *config.Config) ([]webhook.App, error) {
 	var apps []webhook.App
 	var problems []error
 	for i := range c.Apps {
@@ -49,25 +70,7 @@ func newWebhooks(c *config.Config, log *slog.Logger) (*webhooks, error) {
 		}
 		apps = append(apps, app)
 	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
-	}
-	if len(apps) == 0 {
-		return nil, nil
-	}
-	w := &webhooks{log: log}
-	o := webhook.Options{DenyPrivateAddresses: c.Server.DenyPrivateWebhooks, Logger: log, Present: w.present}
-	path, err := storePath(&c.Server)
-	if err != nil {
-		log.Warn("webhooks that a stop leaves unsent will be lost", "error", err)
-	} else {
-		o.Store = &webhook.FileStore{Path: path}
-	}
-	w.dispatcher, err = webhook.New(o, apps)
-	if err != nil {
-		return nil, err
-	}
-	return w, nil
+	return apps, errors.Join(problems...)
 }
 
 func hookOf(c *config.Webhook) (webhook.Hook, error) {

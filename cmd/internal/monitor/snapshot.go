@@ -1,0 +1,163 @@
+package monitor
+
+import "time"
+
+// States of a node.
+const (
+	StateRunning  = "running"
+	StateDraining = "draining"
+)
+
+// Snapshot is a node at one moment; each counter is read at a moment of its own.
+// Counters begin when the node starts.
+type Snapshot struct {
+	Version   string    `json:"version"`
+	PID       int       `json:"pid"`
+	Address   string    `json:"address"` // host:port it listens on
+	State     string    `json:"state"`   // "running" or "draining"
+	StartedAt time.Time `json:"started_at"`
+	Uptime    float64   `json:"uptime_seconds"`
+
+	Connections Connections   `json:"connections"`
+	Channels    int           `json:"channels"`
+	Totals      Totals        `json:"totals"`
+	Rates       Rates         `json:"rates"`
+	Process     Process       `json:"process"`
+	Reactors    []Reactor     `json:"reactors"`
+	Apps        []App         `json:"apps"` // in the order of their ids
+	HTTP        HTTP          `json:"http"`
+	Shield      Shield        `json:"shield"`
+	Webhooks    *Webhooks     `json:"webhooks"` // nil: no app has any
+	Closes      []CloseCount  `json:"closes"`   // the most frequent first
+	Errors      []ErrorCount  `json:"errors"`   // told to clients, by code
+	Refusals    []ErrorCount  `json:"refusals"` // connections refused, by code
+	Redis       string        `json:"redis"`    // "off"
+	Nodes       []ClusterNode `json:"nodes"`    // of the cluster, this one included
+}
+
+// Connections are open now.
+type Connections struct {
+	Open    int64 `json:"open"`    // WebSocket, or its substitute over HTTP
+	Limit   int64 `json:"limit"`   // 0 means none
+	Sockets int64 `json:"sockets"` // TCP, those that speak HTTP excepted
+	HTTP    int64 `json:"http"`    // TCP connections that speak HTTP
+}
+
+// Totals are counted since the start.
+type Totals struct {
+	Received            uint64 `json:"messages_received"` // from clients
+	Sent                uint64 `json:"messages_sent"`     // to clients
+	Opened              uint64 `json:"connections_opened"`
+	RejectedHandshakes  uint64 `json:"handshakes_rejected"`
+	RefusedSockets      uint64 `json:"sockets_refused"` // for want of descriptors
+	RefusedPublications uint64 `json:"publications_refused"`
+	Slow                uint64 `json:"slow_connections"`   // closed because they did not read
+	Broken              uint64 `json:"broken_connections"` // failed while written to
+	Panics              uint64 `json:"panics"`             // recovered, in HTTP requests too
+}
+
+// Process is what the process takes of the host.
+type Process struct {
+	CPUSeconds  float64 `json:"cpu_seconds"`
+	MemoryBytes int64   `json:"memory_bytes"`       // resident
+	MemoryLimit int64   `json:"memory_limit_bytes"` // of the control group or the host; 0 when not known
+	Goroutines  int     `json:"goroutines"`
+}
+
+// Reactor is one event loop.
+type Reactor struct {
+	Connections  int64   `json:"connections"`
+	Writes       uint64  `json:"writes"` // write(2) calls
+	WrittenBytes uint64  `json:"written_bytes"`
+	Mailbox      int     `json:"mailbox"`     // items that wait
+	Lag          float64 `json:"lag_seconds"` // how late its last sweep was
+}
+
+// App is one app.
+type App struct {
+	ID            string `json:"id"`
+	Connections   int64  `json:"connections"`
+	Channels      int    `json:"channels"`
+	Subscriptions int64  `json:"subscriptions"`
+	Opened        uint64 `json:"connections_opened"`
+	Closed        uint64 `json:"connections_closed"`
+	Received      uint64 `json:"messages_received"`
+	ReceivedBytes uint64 `json:"received_bytes"`
+	Sent          uint64 `json:"messages_sent"`
+	SentBytes     uint64 `json:"sent_bytes"`
+	ClientEvents  uint64 `json:"client_events"`
+	Triggered     uint64 `json:"events_triggered"`
+	Requests      uint64 `json:"http_requests"`
+	RequestBytes  uint64 `json:"http_request_bytes"`
+	ResponseBytes uint64 `json:"http_response_bytes"`
+}
+
+// add sums two apps, for those that share a label.
+func (a *App) add(b *App) {
+	a.Connections += b.Connections
+	a.Channels += b.Channels
+	a.Subscriptions += b.Subscriptions
+	a.Opened += b.Opened
+	a.Closed += b.Closed
+	a.Received += b.Received
+	a.ReceivedBytes += b.ReceivedBytes
+	a.Sent += b.Sent
+	a.SentBytes += b.SentBytes
+	a.ClientEvents += b.ClientEvents
+	a.Triggered += b.Triggered
+	a.Requests += b.Requests
+	a.RequestBytes += b.RequestBytes
+	a.ResponseBytes += b.ResponseBytes
+}
+
+// HTTP is the API and what else speaks HTTP.
+type HTTP struct {
+	Responses         [6]uint64 `json:"responses"` // by class of status: [2] is 200-299
+	SignatureFailures uint64    `json:"signature_failures"`
+	RateLimited       uint64    `json:"rate_limited"`
+	FallbackSessions  int       `json:"fallback_sessions"` // open now
+}
+
+// Shield is the auth shield of all apps.
+type Shield struct {
+	Asked       uint64 `json:"asked"`
+	Shared      uint64 `json:"shared"`
+	Cached      uint64 `json:"cached"`
+	Refused     uint64 `json:"refused"`
+	Unavailable uint64 `json:"unavailable"`
+}
+
+// Webhooks are those of all apps.
+type Webhooks struct {
+	SentEvents     uint64 `json:"sent_events"`
+	SentRequests   uint64 `json:"sent_requests"`
+	FailedRequests uint64 `json:"failed_requests"`
+	Dropped        []Drop `json:"dropped"`
+	QueuedEvents   int    `json:"queued_events"` // now
+	HeldEvents     int    `json:"held_events"`   // now
+	Failing        int    `json:"failing"`       // receivers whose last request failed
+}
+
+// Drop counts webhook events that were given up.
+type Drop struct {
+	Reason string `json:"reason"`
+	Events uint64 `json:"events"`
+}
+
+// CloseCount counts closed connections.
+type CloseCount struct {
+	Code   int    `json:"code"` // 1005 had none, 1006 no close frame
+	Reason string `json:"reason"`
+	Count  uint64 `json:"count"`
+}
+
+// ErrorCount counts by code.
+type ErrorCount struct {
+	Code  int    `json:"code"`
+	Count uint64 `json:"count"`
+}
+
+// ClusterNode is a node of the cluster.
+type ClusterNode struct {
+	ID string `json:"id"`
+}

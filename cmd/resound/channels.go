@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"resound/cmd/internal/control"
+)
+
+func channelsCommand() *cobra.Command {
+	var t target
+	var app, prefix string
+	var asJSON, watch bool
+	c := &cobra.Command{
+		Use:   "channels",
+		Short: "List the occupied channels with their counts",
+		Long: `List the occupied channels: subscriptions, and the users of presence channels.
+With --json it prints a line for each channel.`,
+		Example: `  resound channels
+  resound channels --app 123456 --prefix presence-
+  resound channels --json | jq -s 'max_by(.subscriptions)'`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := t.connect(c)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return repeated(c, watch, func(ctx context.Context, out io.Writer, width int) error {
+				if asJSON {
+					e := json.NewEncoder(out)
+					return client.Channels(ctx, app, prefix, func(x *control.Channel) error { return e.Encode(x) })
+				}
+				return writeChannels(ctx, client, app, prefix, out, width)
+			})
+		},
+	}
+	t.bind(c)
+	t.appFlag(c, &app)
+	f := c.Flags()
+	f.StringVar(&prefix, "prefix", "", "only channels whose names begin so")
+	f.BoolVar(&asJSON, "json", false, "print a line of JSON for each channel")
+	f.BoolVar(&watch, "watch", false, "look again every two seconds, until Ctrl-C")
+	return c
+}
+
+func writeChannels(ctx context.Context, client *control.Client, app, prefix string, out io.Writer, width int) error {
+	var rows [][]string
+	err := client.Channels(ctx, app, prefix, func(x *control.Channel) error {
+		users := "-"
+		if x.Users > 0 {
+			users = count(x.Users)
+		}
+		rows = append(rows, []string{x.App, x.Name, count(x.Subscriptions), users})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = writeTable(out, width, []column{
+		{title: "APP", cut: true}, {title: "CHANNEL", cut: true}, {title: "SUBSCRIPTIONS", right: true}, {title: "USERS", right: true},
+	}, rows)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\n%s channels\n", count(len(rows)))
+	return err
+}

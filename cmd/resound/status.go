@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"resound/cmd/internal/monitor"
+)
+
+func statusCommand() *cobra.Command {
+	var t target
+	var asJSON, watch bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show what the running server does",
+		Long: `Show what the running server does: connections, messages, memory, errors.
+
+Exit code 3 says that no server is running.`,
+		Example: `  resound status
+  resound status --watch
+  resound status --json | jq .connections.open`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			client, err := t.connect(c)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return repeated(c, watch, func(ctx context.Context, out io.Writer, _ int) error {
+				s, err := client.Status(ctx)
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(out, &s)
+				}
+				return writeStatus(out, &s)
+			})
+		},
+	}
+	t.bind(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&watch, "watch", false, "look again every two seconds, until Ctrl-C")
+	return c
+}
+
+func writeStatus(out io.Writer, s *monitor.Snapshot) error {
+	for _, line := range statusLines(s) {
+		if _, err := fmt.Fprintf(out, "  %-13s %s\n", line[0], line[1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statusLines are what status tells, a name and a text each.
+func statusLines(s *monitor.Snapshot) [][2]string {
+	limit, memory := "", ""
+	if s.Connections.Limit > 0 {
+		limit = " of " + count(s.Connections.Limit)
+	}
+	if s.Process.MemoryLimit > 0 {
+		memory = " of " + size(s.Process.MemoryLimit)
+	}
+	nodes := make([]string, len(s.Nodes))
+	for i, n := range s.Nodes {
+		nodes[i] = n.ID
+	}
+	lines := [][2]string{
+		{"Server", fmt.Sprintf("resound %s, %s, on %s", s.Version, s.State, s.Address)},
+		{"Process", fmt.Sprintf("pid %d, up %s, %d workers", s.PID, span(time.Duration(s.Uptime*float64(time.Second))), len(s.Reactors))},
+		{"Connections", fmt.Sprintf("%s%s; %s opened, %s", count(s.Connections.Open), limit, count(s.Totals.Opened), rate(s.Rates.Opened))},
+		{"Channels", count(s.Channels)},
+		{"Messages in", fmt.Sprintf("%s, %s", count(s.Totals.Received), rate(s.Rates.Received))},
+		{"Messages out", fmt.Sprintf("%s, %s", count(s.Totals.Sent), rate(s.Rates.Sent))},
+		{"HTTP API", fmt.Sprintf("%s; %s connections", rate(s.Rates.Requests), count(s.Connections.HTTP))},
+		{"Memory", size(s.Process.MemoryBytes) + memory},
+		{"CPU", fmt.Sprintf("%.0f %%, %s in all", s.Rates.CPU, span(time.Duration(s.Process.CPUSeconds*float64(time.Second))))},
+		{"Errors", statusErrors(s)},
+		{"Redis", s.Redis},
+		{"Nodes", strings.Join(nodes, ", ")},
+	}
+	if w := s.Webhooks; w != nil {
+		lines = append(lines, [2]string{"Webhooks", fmt.Sprintf("%s events sent, %s wait, %d receivers fail", count(w.SentEvents), count(w.QueuedEvents+w.HeldEvents), w.Failing)})
+	}
+	return lines
+}
+
+// statusErrors sums up what went wrong.
+func statusErrors(s *monitor.Snapshot) string {
+	var told, refused uint64
+	for _, e := range s.Errors {
+		told += e.Count
+	}
+	for _, e := range s.Refusals {
+		refused += e.Count
+	}
+	text := fmt.Sprintf("%s told to clients, %s connections refused, %s requests failed",
+		count(told), count(refused+s.Totals.RejectedHandshakes+s.Totals.RefusedSockets), count(s.HTTP.Responses[4]+s.HTTP.Responses[5]))
+	for _, x := range []struct {
+		n    uint64
+		what string
+	}{
+		{s.Totals.Slow, "slow connections closed"},
+		{s.Totals.RefusedPublications, "events refused under overload"},
+		{s.Totals.Panics, "panics"},
+	} {
+		if x.n > 0 {
+			text += fmt.Sprintf(", %s %s", count(x.n), x.what)
+		}
+	}
+	return text
+}
