@@ -12,11 +12,13 @@ import (
 // It holds no view.
 type ConnState struct {
 	Remote        netip.AddrPort // the zero value when it is not known
-	Virtual       bool           // without a socket; what follows the next field is 0
+	Virtual       bool           // without a socket; what only a socket has is 0
 	OutboundBytes int            // see Reactor.OutboundBytes
-	UnsentBytes   int            // given to the kernel, which has not sent them yet
-	RTT           time.Duration  // smoothed by the kernel
-	Idle          time.Duration  // since the last bytes came
+
+	// Of a socket, as the kernel tells.
+	UnsentBytes int           // given to it and not sent yet
+	RTT         time.Duration // smoothed
+	Idle        time.Duration // since the last bytes came
 }
 
 // PostVisit calls f on the reactor, in its place among the mail. It answers false

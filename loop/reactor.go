@@ -66,7 +66,8 @@ type conn struct {
 }
 
 // Reactor is one event loop and all it owns. Its methods, those said to be safe
-// for concurrent use excepted, may be called only on the reactor, that is from its Handler.
+// for concurrent use excepted, may be called only on the reactor, that is from its
+// Handler or a visit.
 type Reactor struct {
 	index   int
 	engine  *Engine
@@ -195,7 +196,8 @@ func (r *Reactor) OutboundBytes(conn int32) int {
 
 // Close sends a close frame after what is queued, then closes the connection
 // once the peer has, or after a few seconds. OnClosed is called before Close
-// returns. Closing a connection that is not open does nothing.
+// returns. Closing a connection that is not open does nothing. Closes are counted
+// by code and reason: reason is kept, and should be one of few.
 func (r *Reactor) Close(conn int32, code int, reason string) {
 	c := r.conns.At(conn)
 	if c.stage == open {

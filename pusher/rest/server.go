@@ -86,7 +86,7 @@ func (s *Server) Handle(ctx *fasthttp.RequestCtx) {
 	} else {
 		r.answer()
 	}
-	if r.app != nil {
+	if r.app != nil && !ctx.Response.IsBodyStream() {
 		r.app.CountRequest(len(r.body), len(ctx.Response.Body()))
 	}
 	r.end()

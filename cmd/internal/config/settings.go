@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // mask is shown in the place of a secret.
@@ -49,19 +48,10 @@ func settingsOf[T any](c *Config, keys []key[T], section string, from *T) []Sett
 	return out
 }
 
-// formatValue returns a field's value as it could be written in a configuration.
+// formatValue returns what a field points to as it could be written in a
+// configuration. A pointer that is nil stands for null, the empty text.
 func formatValue(field any) string {
 	switch v := field.(type) {
-	case *string:
-		return *v
-	case *int:
-		return strconv.Itoa(*v)
-	case *int64:
-		return strconv.FormatInt(*v, 10)
-	case *bool:
-		return strconv.FormatBool(*v)
-	case *time.Duration:
-		return v.String()
 	case *[]string:
 		return strings.Join(*v, ",")
 	case *[]netip.Prefix:
@@ -72,10 +62,13 @@ func formatValue(field any) string {
 		return strings.Join(texts, ",")
 	case *[]byte:
 		return string(*v) // an encryption key, which is masked
-	case *ClientEventsFrom:
-		return string(*v)
-	case *MetricsAccess:
-		return string(*v)
 	}
-	panic(fmt.Sprintf("config: no text for %T", field))
+	v := reflect.ValueOf(field)
+	for v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return ""
+		}
+		v = v.Elem()
+	}
+	return fmt.Sprint(v.Interface())
 }

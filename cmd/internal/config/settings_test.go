@@ -118,3 +118,19 @@ func TestKeysOfTheServerAtTheTopAreMisplaced(t *testing.T) {
 		t.Errorf("got %v, %v", warnings, err)
 	}
 }
+
+func TestFormatValue(t *testing.T) {
+	seven, none := 7, (*int)(nil)
+	some := &seven
+	text, flag, long, words := "x", true, 90*time.Second, []string{"a", "b"}
+	for _, row := range []struct {
+		field any
+		want  string
+	}{
+		{&text, "x"}, {&seven, "7"}, {&flag, "true"}, {&long, "1m30s"}, {&words, "a,b"}, {&some, "7"}, {&none, ""},
+	} {
+		if got := formatValue(row.field); got != row.want {
+			t.Errorf("%T: got %q, want %q", row.field, got, row.want)
+		}
+	}
+}

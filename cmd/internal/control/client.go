@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,8 +20,13 @@ import (
 // ErrNoServer says that no node answers on a socket.
 var ErrNoServer = errors.New("no server is running")
 
-// maxLineBytes bounds a line of a stream: an event with its data.
-const maxLineBytes = 128 << 20
+const (
+	// answerTimeout is how long a node may take to begin an answer.
+	answerTimeout = 30 * time.Second
+
+	// maxLineBytes bounds a line of a stream: an event with its data.
+	maxLineBytes = 128 << 20
+)
 
 // Client asks a node. Safe for concurrent use.
 type Client struct {
@@ -31,10 +37,13 @@ type Client struct {
 // NewClient returns a client of the socket at path. Close it.
 func NewClient(path string) *Client {
 	c := &Client{path: path}
-	c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}}
+	c.http.Transport = &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		},
+		ResponseHeaderTimeout: answerTimeout,
+	}
 	return c
 }
 

@@ -14,8 +14,8 @@ const (
 	// order of ids; the rest share the label OtherApps.
 	MaxLabelledApps = 200
 
-	// OtherApps is the label of what has no series of its own.
-	OtherApps = "_other"
+	// OtherApps is the label of what has no series of its own. An id has no space.
+	OtherApps = "other apps"
 
 	// ContentType is that of what Metrics.Write writes.
 	ContentType = "text/plain; version=0.0.4; charset=utf-8"

@@ -107,7 +107,7 @@ func TestAppsBeyondTheLimitShareALabel(t *testing.T) {
 	if n := len(regexp.MustCompile(`(?m)^resound_connections\{`).FindAllString(got, -1)); n != MaxLabelledApps+1 {
 		t.Errorf("%d series, want %d", n, MaxLabelledApps+1)
 	}
-	for _, want := range []string{`resound_connections{app="_other"} 50`, `resound_http_response_bytes_total{app="_other"} 700`, `soketi_connected{app_id="_other",port="8080"} 50`} {
+	for _, want := range []string{`resound_connections{app="other apps"} 50`, `resound_http_response_bytes_total{app="other apps"} 700`, `soketi_connected{app_id="other apps",port="8080"} 50`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s is missing", want)
 		}
