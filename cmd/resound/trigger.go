@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/md5"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ import (
 	"resound/auth"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
+	"resound/cmd/internal/node"
 )
 
 const (
@@ -51,7 +53,7 @@ configuration here; those of a development app are asked of the running server.`
 			if err != nil {
 				return err
 			}
-			return trigger(ctx, c.OutOrStdout(), to, args[0], args[1], args[2])
+			return trigger(ctx, c.OutOrStdout(), triggerClient(base == ""), to, args[0], args[1], args[2])
 		},
 	}
 	t.bind(c)
@@ -109,13 +111,27 @@ func localURL(s *config.Server) string {
 			host = "::1"
 		}
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(s.Port)) + s.Path
+	scheme := "http://"
+	if node.SpeaksTLS(s) {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, strconv.Itoa(s.Port)) + s.Path
+}
+
+// triggerClient returns the client for a request. The certificate of a server of
+// this host is for another name than the address it is called by here.
+func triggerClient(here bool) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		Proxy:             http.ProxyFromEnvironment,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: here},
+	}}
 }
 
 // trigger sends an event and says how many subscriptions its channel has.
 //
 // Pusher: POST /apps/{app_id}/events.
-func trigger(ctx context.Context, out io.Writer, to control.Credentials, channel, event, data string) error {
+func trigger(ctx context.Context, out io.Writer, client *http.Client, to control.Credentials, channel, event, data string) error {
 	info := "subscription_count"
 	if strings.HasPrefix(channel, "presence-") {
 		info = "user_count"
@@ -124,7 +140,7 @@ func trigger(ctx context.Context, out io.Writer, to control.Credentials, channel
 	if err != nil {
 		return err
 	}
-	answer, err := post(ctx, to, "/apps/"+url.PathEscape(to.App)+"/events", body)
+	answer, err := post(ctx, client, to, "/apps/"+url.PathEscape(to.App)+"/events", body)
 	if err != nil {
 		return err
 	}
@@ -149,7 +165,7 @@ func trigger(ctx context.Context, out io.Writer, to control.Credentials, channel
 }
 
 // post sends a signed request. The path that is signed has no prefix.
-func post(ctx context.Context, to control.Credentials, path string, body []byte) ([]byte, error) {
+func post(ctx context.Context, client *http.Client, to control.Credentials, path string, body []byte) ([]byte, error) {
 	digest := md5.Sum(body) // Pusher: body_md5
 	sum := hex.EncodeToString(digest[:])
 	query := url.Values{
@@ -168,7 +184,6 @@ func post(ctx context.Context, to control.Credentials, path string, body []byte)
 		return nil, fmt.Errorf("%s is not a URL", to.URL)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment}}
 	response, err := client.Do(request)
 	if err != nil {
 		var u *url.Error

@@ -59,6 +59,12 @@ func newCertificate(s *config.Server) (*certificate, error) {
 	return c, nil
 }
 
+// SpeaksTLS reports whether a node with this configuration would speak TLS.
+func SpeaksTLS(s *config.Server) bool {
+	c, err := newCertificate(s)
+	return c != nil || err != nil
+}
+
 // valetCertificate looks where Herd and Valet keep the certificates of local sites.
 func valetCertificate(hostname string) (files config.TLS, found bool) {
 	home, err := os.UserHomeDir()

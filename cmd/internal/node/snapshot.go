@@ -214,7 +214,11 @@ func (n *Node) localURL() string {
 	case addr.Zone != "":
 		host += "%25" + addr.Zone
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port)) + c.Path
+	scheme := "http://"
+	if n.TLS() {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, strconv.Itoa(addr.Port)) + c.Path
 }
 
 // closeCounts are the closes by code and reason, the most frequent first.
