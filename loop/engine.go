@@ -51,7 +51,8 @@ type Engine struct {
 	refused    atomic.Uint64
 	sockets    atomic.Int64
 
-	way        [][]int      // listening sockets of each port, once they are to give way
+	way        [][]int // listening sockets of each port, once they are to give way
+	withdrawn  atomic.Bool
 	handshakes atomic.Int64 // of TLS, under way
 	shakers    sync.WaitGroup
 	shaking    chan struct{} // places of handshakes that compute
@@ -200,15 +201,15 @@ func (e *Engine) Run() error {
 		gnet.WithSocketSendBuffer(kernelSendBuffer),
 		gnet.WithReadBufferCap(readBuffer),
 		gnet.WithTicker(e.options.TickInterval > 0),
-		gnet.WithLogger(quiet{e.options.Logger}),
+		gnet.WithLogger(quiet{e.options.Logger, e}),
 	)
 	e.shakers.Wait()
 	e.Close()
 	if err == nil && !e.stopping.Load() {
 		return ErrStopped
 	}
-	if e.stopping.Load() && e.way != nil {
-		return nil // gnet complains of the sockets that gave way
+	if e.withdrawn.Load() {
+		return nil // gnet complains of the sockets that were taken from it
 	}
 	if err != nil {
 		return fmt.Errorf("event loops: %w", err)
@@ -220,7 +221,7 @@ func (e *Engine) Run() error {
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopping.Store(true)
 	e.withdraw()
-	if err := e.gnet.Stop(ctx); err != nil && e.way == nil {
+	if err := e.gnet.Stop(ctx); err != nil && !e.withdrawn.Load() {
 		return err
 	}
 	return nil // or gnet is ending already, for want of sockets that listen

@@ -87,6 +87,7 @@ func (e *Engine) TakeOver() error {
 // successor, whatever order they leave in; afterwards that place is empty, and the
 // kernel chooses among the successors by itself.
 func (e *Engine) withdraw() {
+	e.withdrawn.Store(e.way != nil)
 	for _, fds := range e.way {
 		_ = steer(fds[0], uint32(len(fds)), 1)
 		for _, fd := range fds {

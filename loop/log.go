@@ -7,7 +7,10 @@ import (
 )
 
 // quiet passes gnet's errors on and drops its chatter.
-type quiet struct{ log *slog.Logger }
+type quiet struct {
+	log    *slog.Logger
+	engine *Engine
+}
 
 func (quiet) Debugf(string, ...any) {}
 func (quiet) Infof(string, ...any)  {}
@@ -19,6 +22,9 @@ func (q quiet) Warnf(format string, args ...any) {
 }
 
 func (q quiet) Errorf(format string, args ...any) {
+	if q.engine.withdrawn.Load() {
+		return // of the sockets that were taken from it
+	}
 	q.log.Error("event loop: " + fmt.Sprintf(format, args...))
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -80,18 +81,24 @@ func daemonFiles() (log, pid string) {
 	return filepath.Join(dir, "resound.log"), filepath.Join(dir, "resound.pid")
 }
 
-// daemonReady writes the pid file and tells the waiting parent that the server
-// answers. end removes the file. In the foreground it does nothing.
+// daemonReady writes the pid file of a server in the background and tells the
+// waiting parent that it answers; one that took over from another has no parent
+// that waits. end removes the file.
 func daemonReady() (end func(), err error) {
-	fd, err := strconv.Atoi(os.Getenv(daemonEnv))
-	if err != nil {
-		return func() {}, nil
-	}
 	_, pidName := daemonFiles()
-	if err := os.WriteFile(pidName, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+	pid := []byte(strconv.Itoa(os.Getpid()) + "\n")
+	if err := os.WriteFile(pidName, pid, 0o644); err != nil {
 		return nil, fmt.Errorf("pid file: %w", err)
 	}
-	end = func() { _ = os.Remove(pidName) }
+	end = func() {
+		if now, err := os.ReadFile(pidName); err == nil && bytes.Equal(now, pid) {
+			_ = os.Remove(pidName) // it does not name a successor
+		}
+	}
+	fd, err := strconv.Atoi(os.Getenv(daemonEnv))
+	if err != nil {
+		return end, nil
+	}
 	f := os.NewFile(uintptr(fd), "ready")
 	if f == nil {
 		return end, fmt.Errorf("descriptor %d is not open", fd)

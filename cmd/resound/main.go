@@ -34,7 +34,7 @@ func run(args []string) int {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		startCommand(), stopCommand(), reloadCommand(),
+		startCommand(), stopCommand(), reloadCommand(), restartCommand(),
 		statusCommand(), connectionsCommand(), channelsCommand(), tailCommand(), triggerCommand(),
 		configCommand(), keysCommand(), installCommand(),
 	)

@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"resound/cmd/internal/config"
@@ -91,7 +92,11 @@ func start(c *cobra.Command, flags config.Flags) error {
 	if err != nil {
 		return err
 	}
-	if cfg.Daemon && os.Getenv(daemonEnv) == "" {
+	before, err := findPredecessor()
+	if err != nil {
+		return err
+	}
+	if cfg.Daemon && before == nil && os.Getenv(daemonEnv) == "" {
 		return daemonize(c.OutOrStdout(), cfg)
 	}
 	log := logger(c.ErrOrStderr(), cfg.Debug)
@@ -101,7 +106,16 @@ func start(c *cobra.Command, flags config.Flags) error {
 		Version:  versionText(),
 		Reactors: node.Reactors(cfg.Server.Workers),
 		Load:     func() (*config.Config, []config.Warning, error) { return config.Load(flags, os.Environ(), "") },
-		Control:  func(port int) (*control.Listener, error) { return listenControl(cfg.Server.Control, port, log) },
+		Control: func(port int) (*control.Listener, error) {
+			return listenControl(cfg.Server.Control, port, before != nil, log)
+		},
+		Successor: startSuccessor,
+	}
+	if before != nil {
+		o.Predecessor = before.gone
+		if cfg.Server.Port == 0 {
+			cfg.Server.Port = before.port
+		}
 	}
 	if cfg.Debug {
 		o.Trace = tracer(c.OutOrStdout())
@@ -122,22 +136,34 @@ func start(c *cobra.Command, flags config.Flags) error {
 	case <-n.Ready():
 	}
 	announce(c.OutOrStdout(), cfg, n)
-	removePID, err := daemonReady()
-	if err != nil {
-		return err
+	if cfg.Daemon {
+		removePID, err := daemonReady()
+		if err != nil {
+			return err
+		}
+		defer removePID()
 	}
-	defer removePID()
-	reload := func() { _, _ = n.Reload(ctx) } // it has logged what happened
-	return wait(c.OutOrStdout(), signals, ended, cancel, reload, log)
+	if before != nil {
+		listeners, err := n.Listeners(ctx)
+		if err != nil {
+			return err
+		}
+		if err := before.tell(listeners); err != nil {
+			return err
+		}
+	}
+	// systemd: the main process may have changed; without systemd it does nothing.
+	_, _ = daemon.SdNotify(false, fmt.Sprintf("%s\nMAINPID=%d", daemon.SdNotifyReady, os.Getpid()))
+	return wait(c.OutOrStdout(), signals, ended, cancel, n)
 }
 
 // listenControl makes the control socket. One that was asked for has to be; a
 // server without the usual one still serves.
-func listenControl(path string, port int, log *slog.Logger) (*control.Listener, error) {
+func listenControl(path string, port int, succeed bool, log *slog.Logger) (*control.Listener, error) {
 	if path != "" {
-		return control.Listen(path)
+		return control.Listen(path, succeed)
 	}
-	l, err := control.ListenDefault(port, os.Getenv)
+	l, err := control.ListenDefault(port, os.Getenv, succeed)
 	if err != nil {
 		log.Warn("there is no control socket: resound status, stop and the like will not find this server", "error", err)
 		return nil, nil
@@ -156,7 +182,8 @@ func makeRoom(reactors int) {
 }
 
 // wait drains on the first signal and gives up on the second.
-func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain, reload func(), log *slog.Logger) error {
+func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain func(), n *node.Node) error {
+	ctx := context.Background()
 	draining := false
 	for {
 		select {
@@ -165,13 +192,14 @@ func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain, re
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGHUP:
-				reload()
+				_, _ = n.Reload(ctx) // it logs what happened
 			case s == syscall.SIGUSR2:
-				log.Warn("this version does not hand over; the signal is ignored", "signal", s.String())
+				go func() { _, _ = n.Restart(ctx) }() // it too; signals must be heard meanwhile
 			case draining:
 				return errInterrupted
 			default:
 				draining = true
+				_, _ = daemon.SdNotify(false, daemon.SdNotifyStopping)
 				fmt.Fprintln(out, "\n  INFO  Gracefully terminating connections.")
 				drain()
 			}

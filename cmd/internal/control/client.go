@@ -92,6 +92,18 @@ func (c *Client) Tail(ctx context.Context, q TailQuery, begun func(), yield func
 	return eachLine(body, yield)
 }
 
+// Restart has another process take the node's port over. It returns once that
+// one answers.
+func (c *Client) Restart(ctx context.Context) (Restarted, error) {
+	var done Restarted
+	body, err := c.do(ctx, http.MethodPost, "/restart", nil)
+	if err != nil {
+		return done, err
+	}
+	defer body.Close()
+	return done, json.NewDecoder(body).Decode(&done)
+}
+
 // Stop makes the node drain, and returns when it is about to end, ctx ends, or
 // the process does.
 func (c *Client) Stop(ctx context.Context) error {

@@ -56,6 +56,8 @@ func (*fakeNode) Credentials(app string) (Credentials, error) {
 	return Credentials{App: app, Key: "k", Secret: "s", URL: "http://127.0.0.1:1"}, nil
 }
 
+func (*fakeNode) Restart(context.Context) (pid int, err error) { return 4711, nil }
+
 func (n *fakeNode) Reload(context.Context) (Reloaded, error) {
 	return Reloaded{Difference: config.Difference{Added: []string{"2"}}, Warnings: []string{"careful"}}, n.reloadErr
 }
@@ -70,7 +72,7 @@ func (n *fakeNode) WriteMetrics(w io.Writer) error {
 // serve answers for a node until the test ends.
 func serve(t *testing.T, n Node) (*Server, *Client) {
 	t.Helper()
-	l, err := Listen(filepath.Join(t.TempDir(), "c.sock"))
+	l, err := Listen(filepath.Join(t.TempDir(), "c.sock"), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,13 @@ import (
 // ErrInUse says that another node answers on the path.
 var ErrInUse = errors.New("another server uses this control socket")
 
-// maxPathBytes is what the kernel takes, without the zero at the end.
-const maxPathBytes = 107
+const (
+	// nextSuffix is of a socket that is about to take another one's place.
+	nextSuffix = ".next"
+
+	// maxPathBytes leaves room for it in what the kernel takes, 107 bytes.
+	maxPathBytes = 107 - len(nextSuffix)
+)
 
 const (
 	dialTimeout = 5 * time.Second // of the question whether somebody answers
@@ -33,16 +38,17 @@ type Listener struct {
 }
 
 // Listen makes the socket, mode 0600. One that a dead process left behind is
-// replaced; one that answers is not, with ErrInUse. Other files are left alone.
-func Listen(path string) (*Listener, error) {
-	l, err := listen(path)
+// replaced; one that answers is only with succeed, which is for the process that
+// takes over from the one there, and otherwise is ErrInUse. Other files are left alone.
+func Listen(path string, succeed bool) (*Listener, error) {
+	l, err := listen(path, succeed)
 	if err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
 	return l, nil
 }
 
-func listen(path string) (*Listener, error) {
+func listen(path string, succeed bool) (*Listener, error) {
 	if len(path) > maxPathBytes {
 		return nil, fmt.Errorf("the path has %d bytes, %d is the most a socket may have", len(path), maxPathBytes)
 	}
@@ -51,7 +57,11 @@ func listen(path string) (*Listener, error) {
 		return nil, err
 	}
 	defer unlock()
-	if err := clearPath(path); err != nil {
+	name := path
+	if succeed {
+		name = path + nextSuffix // and there is no moment in which nobody answers at path
+	}
+	if err := clearPath(name); err != nil {
 		return nil, err
 	}
 	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
@@ -62,12 +72,18 @@ func listen(path string) (*Listener, error) {
 		}
 		return err
 	}}
-	made, err := c.Listen(context.Background(), "unix", path)
+	made, err := c.Listen(context.Background(), "unix", name)
 	if err != nil {
 		return nil, err
 	}
 	l := &Listener{UnixListener: made.(*net.UnixListener), Path: path}
 	l.SetUnlinkOnClose(false)
+	if name != path {
+		if err := os.Rename(name, path); err != nil {
+			_ = l.UnixListener.Close()
+			return nil, err
+		}
+	}
 	if l.node, err = os.Lstat(path); err != nil {
 		_ = l.UnixListener.Close()
 		return nil, err
@@ -78,16 +94,16 @@ func listen(path string) (*Listener, error) {
 // ListenDefault makes the default socket of a port in the first folder that
 // allows it. A second node on the same port, which reuse_port allows, gets one
 // with its process id.
-func ListenDefault(port int, getenv func(string) string) (*Listener, error) {
+func ListenDefault(port int, getenv func(string) string, succeed bool) (*Listener, error) {
 	var problems []error
 	for _, dir := range Dirs(getenv) {
 		if err := makeDir(dir); err != nil {
 			problems = append(problems, err)
 			continue
 		}
-		l, err := Listen(DefaultPath(dir, port))
+		l, err := Listen(DefaultPath(dir, port), succeed)
 		if errors.Is(err, ErrInUse) {
-			l, err = Listen(filepath.Join(dir, fmt.Sprintf("%d-%d.sock", port, os.Getpid())))
+			l, err = Listen(filepath.Join(dir, fmt.Sprintf("%d-%d.sock", port, os.Getpid())), false)
 		}
 		if err == nil {
 			return l, nil

@@ -38,7 +38,7 @@ func TestSocketIsForItsUserAlone(t *testing.T) {
 func TestSocketOfADeadProcessIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.sock")
 	dead(t, path)
-	l, err := Listen(path)
+	l, err := Listen(path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestSocketOfADeadProcessIsReplaced(t *testing.T) {
 
 func TestSocketInUseIsNotReplaced(t *testing.T) {
 	s, c := serve(t, newFakeNode())
-	if _, err := Listen(s.Path()); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), s.Path()) {
+	if _, err := Listen(s.Path(), false); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), s.Path()) {
 		t.Errorf("got %v, want ErrInUse with the path", err)
 	}
 	if got, err := c.Status(t.Context()); err != nil || got.Version != "fake" {
@@ -69,10 +69,10 @@ func TestListenRefuses(t *testing.T) {
 	for _, row := range []struct{ name, path, says string }{
 		{"a file that is no socket", file, "not a socket"},
 		{"a folder that is not there", filepath.Join(dir, "missing", "c.sock"), "no such file"},
-		{"a path that is too long", filepath.Join(dir, strings.Repeat("x", 200)), "107"},
+		{"a path that is too long", filepath.Join(dir, strings.Repeat("x", 200)), "102"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			l, err := Listen(row.path)
+			l, err := Listen(row.path, false)
 			if err == nil {
 				_ = l.Close()
 			}
@@ -97,7 +97,7 @@ func TestOneOfManyWins(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				l, err := Listen(path)
+				l, err := Listen(path, false)
 				if err != nil {
 					if !errors.Is(err, ErrInUse) {
 						t.Error(err)
@@ -119,14 +119,14 @@ func TestOneOfManyWins(t *testing.T) {
 
 func TestCloseLeavesASocketOfSomebodyElse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.sock")
-	l, err := Listen(path)
+	l, err := Listen(path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	other, err := Listen(path)
+	other, err := Listen(path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestDefaultSockets(t *testing.T) {
 	env := environment("XDG_RUNTIME_DIR", temp)
 	listen := func(port int) *Listener {
 		t.Helper()
-		l, err := ListenDefault(port, env)
+		l, err := ListenDefault(port, env, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func TestFoldersThatOthersMayWriteToAreNotUsed(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	l, err := ListenDefault(8080, environment("XDG_RUNTIME_DIR", open, "TMPDIR", temp))
+	l, err := ListenDefault(8080, environment("XDG_RUNTIME_DIR", open, "TMPDIR", temp), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestFoldersThatOthersMayWriteToAreNotUsed(t *testing.T) {
 	if err := os.Symlink(temp, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ListenDefault(8081, environment("XDG_RUNTIME_DIR", filepath.Dir(link), "TMPDIR", "/dev/null")); err == nil || !strings.Contains(err.Error(), "not a folder") {
+	if _, err := ListenDefault(8081, environment("XDG_RUNTIME_DIR", filepath.Dir(link), "TMPDIR", "/dev/null"), false); err == nil || !strings.Contains(err.Error(), "not a folder") {
 		t.Errorf("a link in the place of a folder: %v", err)
 	}
 }

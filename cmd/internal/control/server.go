@@ -80,6 +80,7 @@ func (s *Server) routes(profiling bool) http.Handler {
 	m.HandleFunc("GET /credentials", s.credentials)
 	m.HandleFunc("GET /metrics", s.metrics)
 	m.HandleFunc("POST /reload", s.reload)
+	m.HandleFunc("POST /restart", s.restart)
 	m.HandleFunc("POST /stop", s.stop)
 	if profiling {
 		m.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -144,6 +145,15 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, done)
+}
+
+func (s *Server) restart(w http.ResponseWriter, r *http.Request) {
+	pid, err := s.node.Restart(r.Context())
+	if err != nil {
+		s.fail(w, http.StatusConflict, err)
+		return
+	}
+	answer(w, Restarted{PID: pid})
 }
 
 // stop answers at once and then says nothing more until the node is about to end:

@@ -78,7 +78,7 @@ func TestProfilesAreServedOnRequestOnly(t *testing.T) {
 	if _, err := c.do(t.Context(), http.MethodGet, "/debug/pprof/cmdline", nil); err == nil {
 		t.Error("profiles are served though nobody asked for it")
 	}
-	l, err := Listen(filepath.Join(t.TempDir(), "c.sock"))
+	l, err := Listen(filepath.Join(t.TempDir(), "c.sock"), false)
 	if err != nil {
 		t.Fatal(err)
 	}

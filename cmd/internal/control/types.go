@@ -38,6 +38,10 @@ type Node interface {
 	// Reload reads the configuration again. An error leaves the old one.
 	Reload(ctx context.Context) (Reloaded, error)
 
+	// Restart starts another process, which takes the port over, and begins to
+	// drain. It returns the new process's id. An error leaves this one running.
+	Restart(ctx context.Context) (pid int, err error)
+
 	// Stop begins to drain.
 	Stop()
 
@@ -108,4 +112,9 @@ type Credentials struct {
 type Reloaded struct {
 	Difference config.Difference `json:"difference"`
 	Warnings   []string          `json:"warnings,omitempty"`
+}
+
+// Restarted is the answer of Client.Restart.
+type Restarted struct {
+	PID int `json:"pid"` // of the new process
 }

@@ -33,7 +33,9 @@ func launch(t *testing.T, cmd *exec.Cmd) *process {
 	// A group of its own, so that the children of the child can be killed with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	// Output pipes that a grandchild holds do not keep Wait waiting.
-	cmd.WaitDelay = time.Second
+	if cmd.WaitDelay == 0 {
+		cmd.WaitDelay = time.Second
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", cmd.Path, err)
 	}

@@ -56,6 +56,10 @@ type startOptions struct {
 	bare bool   // no credentials in the environment
 
 	secure *x509.CertPool // who believes the server's certificate; nil without TLS
+
+	// restarts says that other processes will take the server's place and go on
+	// with its output.
+	restarts bool
 }
 
 // server is a running resound.
@@ -100,10 +104,11 @@ func start(t *testing.T, o startOptions) *server {
 	if o.args == nil {
 		o.args = anyPort
 	}
-	s := &server{
-		process: launch(t, command(t, o.dir, env, append([]string{"start"}, o.args...)...)),
-		secure:  o.secure,
+	cmd := command(t, o.dir, env, append([]string{"start"}, o.args...)...)
+	if o.restarts {
+		cmd.WaitDelay = 2 * patience // a process whose output is closed dies of it
 	}
+	s := &server{process: launch(t, cmd), secure: o.secure}
 	if i := slices.Index(o.args, "--path"); i >= 0 {
 		s.path = "/" + strings.Trim(o.args[i+1], "/")
 	}

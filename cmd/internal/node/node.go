@@ -57,6 +57,10 @@ type Node struct {
 	life      context.Context // ends with Run
 	die       context.CancelFunc
 	chores    sync.WaitGroup // goroutines that end with life
+
+	restarting sync.Mutex
+	gaveWay    bool // to a successor; guarded by restarting
+	tookOver   atomic.Bool
 }
 
 // New binds the port and assembles the node. Nothing is answered before Run.
@@ -104,7 +108,7 @@ func New(o Options) (_ *Node, err error) {
 		Addr:             net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
 		TLS:              n.cert.config(),
 		PlainAddr:        plainAddr(c, n.cert),
-		ReusePort:        c.ReusePort,
+		ReusePort:        c.ReusePort || o.Predecessor != nil,
 		Reactors:         reactors,
 		WebSocketPrefix:  c.Path + "/app/",
 		NewHandler:       n.newShard,
@@ -186,9 +190,9 @@ func (n *Node) Ready() <-chan struct{} { return n.engine.Ready() }
 // concurrent use.
 func (n *Node) Stop() { n.stopOnce.Do(func() { close(n.stop) }) }
 
-// Run serves until ctx ends or Stop is called, then drains: new connections are refused, open ones
-// are closed with 4200 over the configured time, HTTP requests under way end
-// normally. A fatal error ends it at once.
+// Run serves until ctx ends or Stop is called, then drains: new connections are
+// refused, open ones are closed with 4200 over the configured time, HTTP requests
+// under way end normally. A fatal error ends it at once.
 func (n *Node) Run(ctx context.Context) error {
 	if n.control != nil {
 		s := control.Serve(n.control, control.Options{Node: n, Profiling: n.config.Load().Server.Monitoring.Profiling, Logger: n.log})
@@ -211,6 +215,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { n.keepHouse(n.life) })
+	if n.options.Predecessor != nil {
+		wg.Go(n.takeOver)
+	}
 
 	select {
 	case err := <-ended:

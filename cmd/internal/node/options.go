@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -26,6 +27,14 @@ type Options struct {
 
 	// Load reads the configuration again, for Reload. Nil: it cannot be.
 	Load func() (*config.Config, []config.Warning, error)
+
+	// Successor starts a process that listens on the port beside this one, for
+	// Restart. Nil: it cannot be.
+	Successor func(ctx context.Context, port int) (Successor, error)
+
+	// Predecessor is closed when the process has ended whose Successor this one
+	// is. Nil: there was none.
+	Predecessor <-chan struct{}
 
 	// Control makes the control socket of a node on a port. It may return neither
 	// a listener nor an error; so may Options: there is no control socket then.

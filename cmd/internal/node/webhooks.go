@@ -164,6 +164,14 @@ func (w *webhooks) Publish(a *pusher.App, h pusher.Hook) {
 	})
 }
 
+// restore takes in what another process kept when it ended.
+func (w *webhooks) restore() error {
+	if w == nil {
+		return nil
+	}
+	return w.dispatcher.Restore()
+}
+
 // close sends what it can and keeps the rest. Call it when no connection is left.
 func (w *webhooks) close() {
 	if w == nil {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"resound/cmd/internal/node"
+)
+
+const (
+	// succeedEnv marks a process that takes over from the one that started it: the
+	// descriptor on which that one waits for the number of listening sockets, the
+	// descriptor that ends when that one does, and the port. The underscore keeps it
+	// apart from configuration.
+	succeedEnv = "_RESOUND_SUCCEED"
+
+	// successorTimeout is how long the new process may take to answer.
+	successorTimeout = 30 * time.Second
+)
+
+// executable is the path of this program, which another file may have since the
+// start: the kernel tells the new name of the old file.
+var executable, errExecutable = os.Executable()
+
+// predecessor is the process that this one takes over from.
+type predecessor struct {
+	port  int
+	ready *os.File
+	gone  chan struct{}
+}
+
+// findPredecessor returns nil when nobody started this process to take over.
+func findPredecessor() (*predecessor, error) {
+	text := os.Getenv(succeedEnv)
+	if text == "" {
+		return nil, nil
+	}
+	_ = os.Unsetenv(succeedEnv)
+	var ready, alive, port int
+	if _, err := fmt.Sscanf(text, "%d,%d,%d", &ready, &alive, &port); err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", succeedEnv, text, err)
+	}
+	p := &predecessor{port: port, ready: os.NewFile(uintptr(ready), "ready"), gone: make(chan struct{})}
+	end := os.NewFile(uintptr(alive), "alive")
+	if p.ready == nil || end == nil {
+		return nil, fmt.Errorf("%s=%q: no such descriptors", succeedEnv, text)
+	}
+	go func() {
+		defer close(p.gone)
+		_, _ = io.Copy(io.Discard, end) // ends when the other process does
+		_ = end.Close()
+	}()
+	return p, nil
+}
+
+// tell says that this process answers.
+func (p *predecessor) tell(listeners int) error {
+	defer p.ready.Close()
+	_, err := fmt.Fprintln(p.ready, listeners)
+	return err
+}
+
+// startSuccessor runs this program again, as it is on disk now, beside this
+// process and returns once it answers on the port.
+func startSuccessor(ctx context.Context, port int) (s node.Successor, err error) {
+	if errExecutable != nil {
+		return s, errExecutable
+	}
+	ready, tell, err := os.Pipe()
+	if err != nil {
+		return s, err
+	}
+	defer ready.Close()
+	alive, _, err := alivePipe()
+	if err != nil {
+		_ = tell.Close()
+		return s, err
+	}
+	cmd := exec.Command(executable, os.Args[1:]...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, daemonEnv+"=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=3,4,%d", succeedEnv, port))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = []*os.File{tell, alive}
+	err = cmd.Start()
+	_ = tell.Close()
+	_ = alive.Close()
+	if err != nil {
+		return s, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	s.PID = cmd.Process.Pid
+	if s.Listeners, err = hear(ctx, ready); err == nil {
+		return s, nil
+	}
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the new process ended while starting; its log says why")
+	}
+	_ = cmd.Process.Kill()
+	<-ended
+	return s, err
+}
+
+// kept holds what must stay open as long as this process lives.
+var kept []*os.File
+
+// alivePipe returns the end of a pipe that ends with this process.
+func alivePipe() (alive, held *os.File, err error) {
+	alive, held, err = os.Pipe()
+	if err == nil {
+		kept = append(kept, held)
+	}
+	return alive, held, err
+}
+
+// hear waits for what the new process tells.
+func hear(ctx context.Context, ready *os.File) (listeners int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, successorTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Now()) })
+	defer stop()
+	line, err := bufio.NewReader(ready).ReadString('\n')
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, fmt.Errorf("the new process did not answer within %s", successorTimeout)
+	case err != nil:
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(line))
+}
