@@ -13,6 +13,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
+	"resound/channels/slab"
 	"resound/frame"
 )
 
@@ -71,7 +72,7 @@ func New(o Options) (*Engine, error) {
 			e.Close()
 			return nil, err
 		}
-		r := &Reactor{index: i, engine: e, mailbox: m}
+		r := &Reactor{index: i, engine: e, mailbox: m, conns: slab.Slab[conn]{Bits: connBits}, readers: make(map[int32]frame.Reader)}
 		e.reactors = append(e.reactors, r)
 		e.bells = append(e.bells, bell)
 	}

@@ -46,23 +46,29 @@ type stage uint8
 const (
 	opening stage = iota // waiting for a handshake
 	open
-	closing // close frame or refusal sent; the handler is done with it
+	closing // close frame or refusal queued; the handler is done with it
+	shut    // closing, and the peer is told that nothing follows
 )
 
-// conn is one TCP connection with its WebSocket. Owned by its reactor.
+// connBits makes blocks of connections whole pages; see slab.Slab.
+const connBits = 10
+
+// conn is one TCP connection with its WebSocket. Owned by its reactor. It is
+// kept small, as there may be a million; what few connections need is in maps of
+// the reactor.
 type conn struct {
 	reactor *Reactor
 	tcp     gnet.Conn
-	reader  frame.Reader
 	out     list
-	fd      int32 // -1 for a Virtual
 	handle  int32
 	grace   int32 // bytes that may wait beyond MaxOutboundBytes: the rest of one large write
 	need    int32 // bytes the frame at the front is known to take, 0 unknown; when closing, the second it ends
-	stage   stage
-	dirty   bool // in the queue of connections to flush
-	doomed  bool // to be closed when its turn ends
-	unshut  bool // closing, but the peer is not yet told that nothing follows
+
+	maxMessageBytes uint32
+	stage           stage
+	dirty           bool // in the queue of connections to flush
+	doomed          bool // to be closed when its turn ends
+	fragmented      bool // inside a fragmented message: its reader is in Reactor.readers
 }
 
 // Reactor is one event loop and all it owns. Its methods, Post and Pending
@@ -81,6 +87,8 @@ type Reactor struct {
 	// four megabytes in a row.
 	deadlines []uint32
 	now       uint32 // seconds since the engine was made, as of the last tick
+
+	readers map[int32]frame.Reader // by handle, of connections inside a fragmented message
 
 	out     outbound
 	queued  uint64        // frames ever queued, to measure a turn by
@@ -148,7 +156,7 @@ func (r *Reactor) SendCopy(conn int32, frame []byte) {
 }
 
 func (r *Reactor) queue(c *conn, frame []byte) {
-	if int(c.out.bytes)+len(frame) > r.engine.options.MaxOutboundBytes && c.out.head != 0 {
+	if c.out != 0 && r.out.bytes(c.out)+len(frame) > r.engine.options.MaxOutboundBytes {
 		// The list may be long because this reactor is late, not the peer: only
 		// what the kernel then refuses counts against the connection.
 		r.flush(c)
@@ -166,7 +174,7 @@ func (r *Reactor) queue(c *conn, frame []byte) {
 
 // SetReadLimit sets the longest message conn may send, in bytes. It is 0 before.
 func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
-	r.conns.At(conn).reader.MaxMessageBytes = bytes
+	r.conns.At(conn).maxMessageBytes = bytes
 }
 
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
@@ -186,7 +194,7 @@ func (r *Reactor) RemoteAddr(conn int32) net.Addr {
 // OutboundBytes is what waits to be written to conn, in bytes.
 func (r *Reactor) OutboundBytes(conn int32) int {
 	c := r.conns.At(conn)
-	return int(c.out.bytes) + c.tcp.OutboundBuffered()
+	return r.out.bytes(c.out) + c.tcp.OutboundBuffered()
 }
 
 // Close sends a close frame after what is queued, then closes the connection
@@ -220,7 +228,6 @@ func (r *Reactor) linger(c *conn) {
 func (r *Reactor) leave(c *conn) {
 	wasOpen := c.stage == open
 	c.stage = closing
-	c.unshut = true
 	c.need = int32(r.now + closeTimeout)
 	r.deadlines[c.handle] = r.now + 1
 	if wasOpen {
@@ -243,13 +250,13 @@ func (r *Reactor) dismiss(h int32) {
 
 // shut tells the peer that nothing follows, once everything is out.
 func (r *Reactor) shut(c *conn) {
-	if c.fd < 0 {
+	if c.virtual() {
 		r.destroy(c) // nobody answers, and the stream keeps what it has
 		return
 	}
-	if c.unshut && c.tcp.OutboundBuffered() == 0 {
-		c.unshut = false
-		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
+	if c.stage == closing && c.tcp.OutboundBuffered() == 0 {
+		c.stage = shut
+		_ = unix.Shutdown(c.tcp.Fd(), unix.SHUT_WR)
 		r.deadlines[c.handle] = uint32(c.need)
 	}
 }
@@ -258,13 +265,16 @@ func (r *Reactor) shut(c *conn) {
 // its caller still held it.
 func (c *conn) gone() bool { return c.reactor == nil }
 
+// virtual reports whether c is the connection of a Virtual.
+func (c *conn) virtual() bool { return c.tcp.Fd() < 0 }
+
 // destroy closes the TCP connection without another word.
 func (r *Reactor) destroy(c *conn) {
 	if r.current == c {
 		c.doomed = true // it is closed when its turn ends
 		return
 	}
-	if c.fd < 0 {
+	if c.virtual() {
 		r.onClosed(c)
 		return
 	}
@@ -273,7 +283,7 @@ func (r *Reactor) destroy(c *conn) {
 
 // flush writes everything queued for c. The connection may be gone afterwards.
 func (r *Reactor) flush(c *conn) {
-	if c.out.head == 0 {
+	if c.out == 0 {
 		return
 	}
 	if c.doomed {
@@ -289,12 +299,12 @@ func (r *Reactor) flush(c *conn) {
 		_, _ = c.tcp.Write(r.out.gather(&c.out))
 		return
 	}
-	data := r.out.gather(&c.out)
-	if c.fd < 0 {
+	data, fd := r.out.gather(&c.out), c.tcp.Fd()
+	if fd < 0 {
 		_, _ = c.tcp.Write(data)
 		return
 	}
-	n, err := writeNow(int(c.fd), data)
+	n, err := writeNow(fd, data)
 	r.stats.written(len(data))
 	if n == len(data) {
 		return
@@ -319,7 +329,7 @@ func (r *Reactor) broke(c *conn) {
 	}
 	r.leave(c)
 	r.out.drop(&c.out)
-	c.unshut = false
+	c.stage = shut
 	c.need = int32(r.now) // for the next sweep, should the event not come
 	if r.current == c {
 		c.doomed = true
@@ -338,7 +348,7 @@ func (r *Reactor) overflow(c *conn) {
 	r.stats.closed(o.SlowCode)
 	r.leave(c)
 	_, _ = c.tcp.Write(frame.AppendClose(nil, o.SlowCode, o.SlowReason))
-	if c.fd < 0 {
+	if c.virtual() {
 		r.destroy(c)
 	}
 }

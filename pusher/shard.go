@@ -74,9 +74,10 @@ func (a *appShard) audience(to audience) *channels.Registry {
 }
 
 // Sessions lie in blocks, so that a million of them are few objects for the
-// garbage collector, and a pointer to one stays valid.
+// garbage collector, and a pointer to one stays valid. Blocks above 32 KB are
+// whole pages, without the loss to the allocator's size classes.
 const (
-	sessionBits  = 8
+	sessionBits  = 10
 	sessionBlock = 1 << sessionBits
 )
 
