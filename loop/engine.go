@@ -226,9 +226,10 @@ func (e *Engine) isOurs(rest []byte) (ours, known bool) {
 
 func (e *Engine) seconds() uint32 { return uint32(e.options.Now().Sub(e.start) / time.Second) }
 
-// bound returns the reactor of an event loop. gnet neither lists nor numbers its
+// bound returns the reactor of a connection's event loop. gnet neither lists nor numbers its
 // loops, so a reactor is bound when the first connection of a loop opens.
-func (e *Engine) bound(l gnet.EventLoop) *Reactor {
+func (e *Engine) bound(g gnet.Conn) *Reactor {
+	l := g.EventLoop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, r := range e.reactors {
@@ -237,6 +238,7 @@ func (e *Engine) bound(l gnet.EventLoop) *Reactor {
 		}
 		if r.loop == nil {
 			r.loop = l
+			r.peer = findPeerFields(g)
 			r.now = e.seconds()
 			r.bound.Store(true)
 			enrolled, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i])
@@ -285,7 +287,7 @@ func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 		return unavailable, gnet.Close
 	}
 	e.sockets.Add(1)
-	r := e.bound(g.EventLoop())
+	r := e.bound(g)
 	back, _ := g.Context().(*returned)
 	defer func() {
 		if p := recover(); p != nil {

@@ -80,6 +80,7 @@ type Reactor struct {
 	mailbox *mailbox
 
 	loop  gnet.EventLoop // bound when its first connection opens
+	peer  peerFields     // of the connections of loop
 	conns slab.Slab[conn]
 
 	// deadlines holds for each handle the second at which a sweep must look
@@ -186,9 +187,9 @@ func (r *Reactor) SetDeadline(conn int32, at uint32) {
 	}
 }
 
-// RemoteAddr is the peer's address.
+// RemoteAddr is the peer's address. The kernel is asked for it.
 func (r *Reactor) RemoteAddr(conn int32) net.Addr {
-	return r.conns.At(conn).tcp.RemoteAddr()
+	return remoteAddr(r.conns.At(conn).tcp)
 }
 
 // OutboundBytes is what waits to be written to conn, in bytes.

@@ -158,6 +158,7 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		return false
 	}
 	var buf [256]byte
+	r.peer.forget(c.tcp)
 	r.establish(c)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &r.request))
 	r.handler.OnOpen(c.handle, &r.request)
