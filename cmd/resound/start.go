@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"resound/cmd/internal/config"
+	"resound/cmd/internal/memory"
 	"resound/cmd/internal/node"
 )
 
@@ -100,6 +101,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 	}
 	cfg.Server.Workers = node.Reactors(cfg.Server.Workers)
 	makeRoom(cfg.Server.Workers)
+	limitMemory(log)
 	n, err := node.New(o)
 	if err != nil {
 		return err
@@ -131,6 +133,14 @@ func makeRoom(reactors int) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + reactors)
 	}
+}
+
+// limitMemory sets the limits of Go's runtime. GOMEMLIMIT and GOGC in the
+// environment win.
+func limitMemory(log *slog.Logger) {
+	s := memory.Choose(os.DirFS("/"), os.Getenv)
+	s.Apply()
+	log.Debug("memory", "soft limit bytes", s.LimitBytes, "of bytes", s.Of, "source", s.Source, "GOGC", s.GCPercent)
 }
 
 // wait drains on the first signal and gives up on the second.
