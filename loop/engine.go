@@ -309,7 +309,12 @@ var unavailable = frame.AppendRejection(nil, frame.RejectUnavailable)
 func (cb *callbacks) OnTraffic(g gnet.Conn) gnet.Action {
 	switch ctx := g.Context().(type) {
 	case *conn:
-		if ctx.reactor.onTraffic(ctx) {
+		r := ctx.reactor
+		r.interlude()
+		if ctx.tcp != g {
+			return gnet.None // closed meanwhile
+		}
+		if r.onTraffic(ctx) {
 			return gnet.Close
 		}
 	case *Reactor:
@@ -328,7 +333,9 @@ func (cb *callbacks) OnClose(g gnet.Conn, _ error) gnet.Action {
 		return gnet.None
 	}
 	cb.engine.sockets.Add(-1)
-	c.reactor.onClosed(c)
+	r := c.reactor
+	r.onClosed(c)
+	r.interlude()
 	return gnet.None
 }
 

@@ -7,3 +7,6 @@ func (r *Reactor) KeptAddr(conn int32) net.Addr { return r.conns.At(conn).tcp.Re
 
 // Fragmented is the number of connections inside a fragmented message.
 func (r *Reactor) Fragmented() int { return len(r.readers) }
+
+// TrafficSlice is for tests of what is posted between the turns of connections.
+const TrafficSlice = trafficSlice

@@ -53,6 +53,13 @@ func (m *mailbox) post(item any) {
 	m.ring()
 }
 
+// waits reports whether a ring is unanswered.
+func (m *mailbox) waits() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rung
+}
+
 // again asks for another turn.
 func (m *mailbox) again() {
 	m.mu.Lock()
