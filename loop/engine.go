@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,13 @@ const (
 
 	// readBuffer is the one buffer an event loop reads into.
 	readBuffer = 64 << 10
+
+	// listenersPerReactor is how many sockets of a reactor listen on the port.
+	// gnet accepts one connection from each in a turn, which would make connecting
+	// slow while a turn is full of writes; and each has a backlog of its own, which
+	// holds a storm of connections that the kernel would otherwise make wait for a
+	// second, then three.
+	listenersPerReactor = 4
 )
 
 // ErrStopped is returned by Run when the event loops ended though nobody asked.
@@ -158,7 +166,8 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Run accepts connections until Stop. Any other end is an error.
 func (e *Engine) Run() error {
-	err := gnet.Run(&callbacks{engine: e}, "tcp://"+e.addr.String(),
+	listeners := slices.Repeat([]string{"tcp://" + e.addr.String()}, listenersPerReactor)
+	err := gnet.Rotate(&callbacks{engine: e}, listeners,
 		gnet.WithNumEventLoop(e.options.Reactors),
 		gnet.WithLockOSThread(true),
 		gnet.WithReusePort(true),

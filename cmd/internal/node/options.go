@@ -33,7 +33,7 @@ const (
 	reservedDescriptors = 64
 
 	// descriptorsPerReactor is what an event loop needs for itself.
-	descriptorsPerReactor = 8
+	descriptorsPerReactor = 12
 
 	// httpShare is the part of the sockets, one in so many, that WebSocket
 	// connections leave to the HTTP API by default.
