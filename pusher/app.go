@@ -161,6 +161,7 @@ type App struct {
 func (n *Node) newApp(c AppConfig) *App {
 	a := &App{ID: c.ID, Key: c.Key, Secret: auth.NewSecret(c.Secret), node: n, users: channels.NewUsers()}
 	a.directory = channels.NewDirectory(edges{a})
+	a.directory.TellRostersAsText(appendMember)
 	a.options.Store(c.Options.withDefaults())
 	return a
 }

@@ -39,9 +39,7 @@ type Shard struct {
 	apps     map[*App]*appShard
 
 	walk    walk
-	members []*channels.Member // scratch: the roster a joiner is told
-	scratch []byte             // scratch: the frame being encoded
-	roster  []byte             // scratch: the roster being encoded
+	scratch []byte // the frame being encoded
 }
 
 // walk is a delivery under way; it may take several calls of OnMail.
@@ -206,7 +204,7 @@ func (s *Shard) send(conn int32, encode func(dst []byte) []byte) {
 	}
 }
 
-// maxScratchBytes is what a shard keeps of a large roster's memory.
+// maxScratchBytes is what a shard keeps of a large frame's memory.
 const maxScratchBytes = 64 << 10
 
 // sendError tells conn what it did wrong and leaves it open.
