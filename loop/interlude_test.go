@@ -45,3 +45,22 @@ func TestMailHasATurnAmongManyConnections(t *testing.T) {
 		})
 	}
 }
+
+// TestMailBehindUnfinishedMailIsNotLeftLying: who posts while the reactor has told
+// itself to go on need not ring, so the reactor must look.
+func TestMailBehindUnfinishedMailIsNotLeftLying(t *testing.T) {
+	o, _ := stopped(loop.Options{}) // no tick that would ring the bell
+	_, s, addr := startScript(t, o, nil)
+	open(t, addr, "a")
+	for range 100 {
+		first := &unfinished{}
+		s.Post(first)
+		second := make(chan struct{})
+		s.Post(func() { close(second) })
+		done := make(chan struct{})
+		s.Post(func() { close(done) })
+		first.until.Store(true)
+		wait(t, second, "the second item")
+		wait(t, done, "the third item")
+	}
+}

@@ -67,6 +67,16 @@ func (m *mailbox) again() {
 	m.ring()
 }
 
+// rest ends a turn: it asks for another when the reactor has more to do, or when
+// items were posted that the turn did not take.
+func (m *mailbox) rest(more bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if more || len(m.items) > 0 {
+		m.ring()
+	}
+}
+
 func (m *mailbox) ring() {
 	if m.rung || m.closed {
 		return

@@ -395,9 +395,7 @@ func (r *Reactor) onBell() {
 		r.mailbox.finished(n)
 	}
 	r.flushSome()
-	if r.out.count > 0 || r.mailAt < len(r.mail) {
-		r.mailbox.again()
-	}
+	r.mailbox.rest(r.out.count > 0 || r.mailAt < len(r.mail))
 }
 
 // interlude gives what is posted a turn between those of connections, when it has
