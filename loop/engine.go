@@ -75,7 +75,7 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	for i := range o.Reactors {
-		m, bell, err := newMailbox()
+		m, bell, err := newMailbox(o.Now)
 		if err != nil {
 			e.Close()
 			return nil, err

@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -96,16 +97,18 @@ type Reactor struct {
 
 	readers map[int32]frame.Reader // by handle, of connections inside a fragmented message
 
-	out     outbound
-	queued  uint64        // frames ever queued, to measure a turn by
-	mail    []any         // taken from the mailbox, being handled
-	mailAt  int           // items of mail finished
-	visitAt int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
-	current *conn         // whose turn it is
-	onMail  bool          // it is the turn of what was posted
-	events  int           // turns and ends of connections since the last such turn
-	request frame.Request // scratch: the handshake being accepted
-	drained int32         // handles below it were told to go
+	out       outbound
+	queued    uint64        // frames ever queued, to measure a turn by
+	mail      []any         // taken from the mailbox, being handled
+	mailAt    int           // items of mail finished
+	mailSince time.Time     // when the first item of mail was posted
+	late      bucket        // handshakes taken though the reactor is late
+	visitAt   int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
+	current   *conn         // whose turn it is
+	onMail    bool          // it is the turn of what was posted
+	events    int           // turns and ends of connections since the last such turn
+	request   frame.Request // scratch: the handshake being accepted
+	drained   int32         // handles below it were told to go
 
 	// What must not wait behind the mail: a sweep that is due, and how far a
 	// drain has come. Set by anyone, taken by the reactor.
@@ -382,7 +385,8 @@ func (r *Reactor) onBell() {
 		if cap(r.mail) > keepNodes {
 			r.mail = nil
 		}
-		r.mail, r.mailAt, r.visitAt = r.mailbox.take(r.mail), 0, -1
+		r.mail, r.mailSince = r.mailbox.take(r.mail)
+		r.mailAt, r.visitAt = 0, -1
 	} else {
 		r.mailbox.heard()
 	}

@@ -157,6 +157,10 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.reject(c, rejection)
 		return false
 	}
+	if !r.admits() {
+		r.putOff(c)
+		return false
+	}
 	var buf [256]byte
 	r.peer.forget(c.tcp)
 	r.establish(c)

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -132,6 +133,14 @@ func limit(n int) int {
 		return -1
 	}
 	return n
+}
+
+// orNever maps "0 is never" to "negative is never".
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 var clientEvents = map[config.ClientEventsFrom]pusher.ClientEvents{
