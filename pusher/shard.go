@@ -166,7 +166,7 @@ func (s *Shard) connOf(id SocketID) int32 {
 	if id.IsZero() || id.reactor() != s.index || int(conn>>sessionBits) >= len(s.sessions) {
 		return -1
 	}
-	if ss := s.session(conn); ss.app == nil || ss.nonce != id.nonce {
+	if ss := s.session(conn); ss.app == nil || ss.nonce() != id.nonce {
 		return -1
 	}
 	return conn
