@@ -45,7 +45,8 @@ type stripe struct {
 	occupied map[string]*occupied
 	cached   map[string]cached // outlives occupied: a cache survives an empty channel
 	seq      uint64            // number of the last edge or cached publication of any channel here
-	_        [32]byte          // own cache line
+	encode   AppendMember      // makes the text of rosters; nil: they are told as members
+	_        [24]byte          // own cache line
 }
 
 // occupied is a channel with at least one subscriber on the node.
@@ -81,6 +82,14 @@ func (d *Directory) stripe(name string) *stripe {
 	return &d.stripes[maphash.String(d.seed, name)%stripes]
 }
 
+// TellRostersAsText makes Join and Revisit tell rosters as Subscribed.Roster
+// instead of as members. Call it before the Directory is used.
+func (d *Directory) TellRostersAsText(encode AppendMember) {
+	for i := range d.stripes {
+		d.stripes[i].encode = encode
+	}
+}
+
 // Subscribed is what Subscribe and Join tell of the channel at the moment the
 // subscription took its place in the order of publications.
 type Subscribed struct {
@@ -89,6 +98,7 @@ type Subscribed struct {
 	Occupied bool         // this is the node's first subscription
 	First    bool         // Join only: the user's first connection
 	Cached   *CachedEvent // the cached event, nil when there is none or it expired
+	Roster   *RosterText  // presence channels, after TellRostersAsText
 }
 
 // Subscribe counts a subscription held by reactor. name is not retained.
@@ -123,7 +133,18 @@ func (s *stripe) subscribed(c *occupied, now time.Time) Subscribed {
 	if hit, ok := s.cached[c.name]; ok && now.Before(hit.expires) {
 		out.Cached = hit.event
 	}
+	if c.roster != nil && s.encode != nil {
+		out.Roster = c.roster.text.of(c.roster, s.encode)
+	}
 	return out
+}
+
+// appendMembers appends the roster, unless it is told as text.
+func (s *stripe) appendMembers(dst []*Member, r *roster) []*Member {
+	if s.encode != nil {
+		return dst
+	}
+	return r.appendMembers(dst)
 }
 
 // Unsubscribe takes back what Subscribe counted. last says that the reactor
@@ -181,7 +202,7 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 	}
 	out := s.subscribed(c, now)
 	out.First = first
-	return out, c.roster.appendMembers(members), nil
+	return out, s.appendMembers(members, c.roster), nil
 }
 
 // Revisit tells a connection that is subscribed already what it would be told if
@@ -196,7 +217,7 @@ func (d *Directory) Revisit(name string, members []*Member, now time.Time) (Subs
 		return Subscribed{Name: name}, members
 	}
 	if c.roster != nil {
-		members = c.roster.appendMembers(members)
+		members = s.appendMembers(members, c.roster)
 	}
 	out := s.subscribed(c, now)
 	out.Occupied = false

@@ -12,6 +12,7 @@ type Member struct {
 type roster struct {
 	byID  map[string]*seat
 	order []*seat // holes where members left, squeezed out now and then
+	text  rosterText
 }
 
 type seat struct {
@@ -51,6 +52,7 @@ func (r *roster) leave(id string) *Member {
 	}
 	delete(r.byID, id)
 	r.order[s.pos] = nil
+	r.text.forget(s.pos)
 	if len(r.order) > 32 && len(r.byID) < len(r.order)/2 {
 		r.squeeze()
 	}
@@ -65,7 +67,7 @@ func (r *roster) squeeze() {
 			kept = append(kept, s)
 		}
 	}
-	r.order = kept
+	r.order, r.text = kept, rosterText{}
 }
 
 func (r *roster) appendMembers(dst []*Member) []*Member {

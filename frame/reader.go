@@ -183,6 +183,10 @@ func message(text bool, payload []byte) (Event, *CloseError) {
 	return Event{Kind: Message, Text: text, Payload: payload}, nil
 }
 
+// Fragmented reports whether a fragmented message is under way. A Reader in which
+// none is holds nothing but its limit.
+func (r *Reader) Fragmented() bool { return r.partial != nil }
+
 // Buffered is the number of bytes held of an unfinished message.
 func (r *Reader) Buffered() int {
 	if r.partial == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
+	"resound/channels/slab"
 	"resound/frame"
 )
 
@@ -23,6 +25,13 @@ const (
 
 	// readBuffer is the one buffer an event loop reads into.
 	readBuffer = 64 << 10
+
+	// listenersPerReactor is how many sockets of a reactor listen on the port.
+	// gnet accepts one connection from each in a turn, which would make connecting
+	// slow while a turn is full of writes; and each has a backlog of its own, which
+	// holds a storm of connections that the kernel would otherwise make wait for a
+	// second, then three.
+	listenersPerReactor = 4
 )
 
 // ErrStopped is returned by Run when the event loops ended though nobody asked.
@@ -82,12 +91,12 @@ func New(o Options) (*Engine, error) {
 		}
 	}
 	for i := range o.Reactors {
-		m, bell, err := newMailbox()
+		m, bell, err := newMailbox(o.Now)
 		if err != nil {
 			e.Close()
 			return nil, err
 		}
-		r := &Reactor{index: i, engine: e, mailbox: m}
+		r := &Reactor{index: i, engine: e, mailbox: m, conns: slab.Slab[conn]{Bits: connBits}, readers: make(map[int32]frame.Reader)}
 		e.reactors = append(e.reactors, r)
 		e.bells = append(e.bells, bell)
 	}
@@ -188,11 +197,12 @@ func (e *Engine) Ready() <-chan struct{} { return e.ready }
 
 // Run accepts connections until Stop. Any other end is an error.
 func (e *Engine) Run() error {
-	addrs := []string{"tcp://" + e.addr.String()}
+	ports := []string{"tcp://" + e.addr.String()}
 	if e.plainAddr != nil {
-		addrs = append(addrs, "tcp://"+e.plainAddr.String())
+		ports = append(ports, "tcp://"+e.plainAddr.String())
 	}
-	err := gnet.Rotate(&callbacks{engine: e}, addrs,
+	listeners := slices.Repeat(ports, listenersPerReactor)
+	err := gnet.Rotate(&callbacks{engine: e}, listeners,
 		gnet.WithNumEventLoop(e.options.Reactors),
 		gnet.WithLockOSThread(true),
 		gnet.WithReusePort(true),
@@ -276,9 +286,10 @@ func (e *Engine) isOurs(rest []byte) (ours, known bool) {
 
 func (e *Engine) seconds() uint32 { return uint32(e.options.Now().Sub(e.start) / time.Second) }
 
-// bound returns the reactor of an event loop. gnet neither lists nor numbers its
+// bound returns the reactor of a connection's event loop. gnet neither lists nor numbers its
 // loops, so a reactor is bound when the first connection of a loop opens.
-func (e *Engine) bound(l gnet.EventLoop) *Reactor {
+func (e *Engine) bound(g gnet.Conn) *Reactor {
+	l := g.EventLoop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, r := range e.reactors {
@@ -287,6 +298,7 @@ func (e *Engine) bound(l gnet.EventLoop) *Reactor {
 		}
 		if r.loop == nil {
 			r.loop = l
+			r.peer = findPeerFields(g)
 			r.now = e.seconds()
 			r.tickedAt.Store(e.options.Now().UnixNano())
 			r.bound.Store(true)
@@ -336,7 +348,7 @@ func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 		return unavailable, gnet.Close
 	}
 	e.sockets.Add(1)
-	r := e.bound(g.EventLoop())
+	r := e.bound(g)
 	back, _ := g.Context().(*returned)
 	defer func() {
 		if p := recover(); p != nil {
@@ -358,7 +370,12 @@ var unavailable = frame.AppendRejection(nil, frame.RejectUnavailable)
 func (cb *callbacks) OnTraffic(g gnet.Conn) gnet.Action {
 	switch ctx := g.Context().(type) {
 	case *conn:
-		if ctx.reactor.onTraffic(ctx) {
+		r := ctx.reactor
+		r.interlude()
+		if ctx.socket() != g {
+			return gnet.None // closed meanwhile
+		}
+		if r.onTraffic(ctx) {
 			return gnet.Close
 		}
 	case *Reactor:
@@ -377,7 +394,9 @@ func (cb *callbacks) OnClose(g gnet.Conn, _ error) gnet.Action {
 		return gnet.None
 	}
 	cb.engine.sockets.Add(-1)
-	c.reactor.onClosed(c)
+	r := c.reactor
+	r.onClosed(c)
+	r.interlude()
 	return gnet.None
 }
 

@@ -1,5 +1,7 @@
 package loop
 
+import "net"
+
 // FindWay is what GiveWay does first.
 func (e *Engine) FindWay() error { return e.findWay() }
 
@@ -8,3 +10,12 @@ func (e *Engine) ListeningBeside(other *Engine) bool {
 	fds, err := listening(e.addr.Port)
 	return err == nil && len(fds) == e.Listeners()+other.Listeners()
 }
+
+// KeptAddr is what gnet keeps of the peer's address.
+func (r *Reactor) KeptAddr(conn int32) net.Addr { return r.conns.At(conn).tcp.RemoteAddr() }
+
+// Fragmented is the number of connections inside a fragmented message.
+func (r *Reactor) Fragmented() int { return len(r.readers) }
+
+// TrafficSlice is for tests of what is posted between the turns of connections.
+const TrafficSlice = trafficSlice

@@ -9,7 +9,7 @@ import (
 )
 
 // Listeners is how many sockets listen on each of the engine's ports.
-func (e *Engine) Listeners() int { return len(e.reactors) }
+func (e *Engine) Listeners() int { return len(e.reactors) * listenersPerReactor }
 
 // GiveWay makes the kernel give every new connection to the successors sockets
 // of another process, which began to listen on the same ports after this engine

@@ -46,11 +46,11 @@ func (r *Reactor) Inspect(conn int32) (_ ConnState, ok bool) {
 	if c.reactor == nil || c.stage != open {
 		return ConnState{}, false
 	}
-	s := ConnState{Remote: addrPort(c.tcp.RemoteAddr()), Virtual: c.fd < 0, OutboundBytes: r.OutboundBytes(conn)}
+	s := ConnState{Remote: addrPort(remoteAddr(c.tcp)), Virtual: c.virtual(), OutboundBytes: r.OutboundBytes(conn)}
 	if s.Virtual {
 		return s, true
 	}
-	if i, err := unix.GetsockoptTCPInfo(int(c.fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+	if i, err := unix.GetsockoptTCPInfo(c.tcp.Fd(), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
 		s.UnsentBytes = int(i.Notsent_bytes)
 		s.RTT = time.Duration(i.Rtt) * time.Microsecond
 		s.Idle = time.Duration(i.Last_data_recv) * time.Millisecond

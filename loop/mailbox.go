@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,13 +22,15 @@ import (
 type mailbox struct {
 	mu      sync.Mutex
 	items   []any
+	since   time.Time // when the first of items was posted
 	rung    bool
 	closed  bool
 	bell    int // descriptor the ring is written to
+	now     func() time.Time
 	pending atomic.Int64
 }
 
-func newMailbox() (m *mailbox, loopEnd net.Conn, err error) {
+func newMailbox(now func() time.Time) (m *mailbox, loopEnd net.Conn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("socket pair of a mailbox: %w", err)
@@ -39,7 +42,7 @@ func newMailbox() (m *mailbox, loopEnd net.Conn, err error) {
 		_ = unix.Close(fds[0])
 		return nil, nil, fmt.Errorf("socket pair of a mailbox: %w", err)
 	}
-	return &mailbox{bell: fds[0]}, loopEnd, nil
+	return &mailbox{bell: fds[0], now: now}, loopEnd, nil
 }
 
 func (m *mailbox) post(item any) {
@@ -48,9 +51,19 @@ func (m *mailbox) post(item any) {
 	if m.closed {
 		return
 	}
+	if len(m.items) == 0 {
+		m.since = m.now()
+	}
 	m.items = append(m.items, item)
 	m.pending.Add(1)
 	m.ring()
+}
+
+// waits reports whether a ring is unanswered.
+func (m *mailbox) waits() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rung
 }
 
 // again asks for another turn.
@@ -58,6 +71,16 @@ func (m *mailbox) again() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ring()
+}
+
+// rest ends a turn: it asks for another when the reactor has more to do, or when
+// items were posted that the turn did not take.
+func (m *mailbox) rest(more bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if more || len(m.items) > 0 {
+		m.ring()
+	}
 }
 
 func (m *mailbox) ring() {
@@ -77,15 +100,23 @@ func (m *mailbox) heard() {
 	m.rung = false
 }
 
-// take returns all items and leaves spare, emptied, to collect the next ones. It
-// answers the bell.
-func (m *mailbox) take(spare []any) []any {
+// take returns all items, the first of which was posted at since, and leaves
+// spare, emptied, to collect the next ones. It answers the bell.
+func (m *mailbox) take(spare []any) (items []any, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	items := m.items
+	items = m.items
 	m.items = spare[:0]
 	m.rung = false
-	return items
+	return items, m.since
+}
+
+// oldest says when the first item that nobody took was posted; ok is false when
+// there is none.
+func (m *mailbox) oldest() (since time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.since, len(m.items) > 0
 }
 
 // finished says that n taken items are dealt with.

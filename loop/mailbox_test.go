@@ -4,13 +4,14 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 func mailboxForTest(t *testing.T) (*mailbox, *net.UnixConn) {
 	t.Helper()
-	m, loopEnd, err := newMailbox()
+	m, loopEnd, err := newMailbox(time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func TestMailboxKeepsOrderAndCounts(t *testing.T) {
 		if got := m.pending.Load(); got != int64(10*burst) {
 			t.Errorf("burst %d: %d are pending, want %d", burst, got, 10*burst)
 		}
-		items := m.take(spare)
+		items, _ := m.take(spare)
 		for _, item := range items {
 			if item != next {
 				t.Fatalf("got item %v, want %d", item, next)
@@ -95,7 +96,7 @@ func TestMailboxKeepsOrderAndCounts(t *testing.T) {
 	if got := m.pending.Load(); got != 0 {
 		t.Errorf("%d are pending, want none", got)
 	}
-	if items := m.take(nil); len(items) != 0 {
+	if items, _ := m.take(nil); len(items) != 0 {
 		t.Errorf("%v are left", items)
 	}
 }
@@ -106,7 +107,7 @@ func TestMailboxTakesNothingAfterClose(t *testing.T) {
 	m.close()
 	m.close() // twice is harmless
 	m.post(2)
-	if items := m.take(nil); len(items) != 1 || items[0] != 1 {
+	if items, _ := m.take(nil); len(items) != 1 || items[0] != 1 {
 		t.Errorf("got %v, want only what came before", items)
 	}
 	if got := m.pending.Load(); got != 1 {
@@ -134,7 +135,7 @@ func TestMailboxKeepsTheOrderOfEachPoster(t *testing.T) {
 			t.Fatal(err)
 		}
 		clear(mail)
-		mail = m.take(mail)
+		mail, _ = m.take(mail)
 		for _, x := range mail {
 			x := x.(item)
 			if x.n != next[x.poster] {

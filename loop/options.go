@@ -58,11 +58,17 @@ type Options struct {
 	// the decision that a connection speaks HTTP. Zero means 10 s.
 	HandshakeTimeout time.Duration
 
+	// MaxLag is how old the oldest item posted to a reactor may be before it puts
+	// new handshakes off. Zero means 5 s, negative no limit.
+	MaxLag time.Duration
+
 	// SlowCode and SlowReason close connections that read too slowly;
-	// FaultCode and FaultReason those whose handling panicked. Zero codes mean
-	// 1008 and 1011.
+	// FaultCode and FaultReason those whose handling panicked; LateCode and
+	// LateReason those that are put off. Zero codes mean 1008, 1011 and 1013.
 	SlowCode    int
 	SlowReason  string
+	LateCode    int
+	LateReason  string
 	FaultCode   int
 	FaultReason string
 
@@ -93,6 +99,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SlowCode == 0 {
 		o.SlowCode, o.SlowReason = 1008, "read too slowly"
+	}
+	if o.MaxLag == 0 {
+		o.MaxLag = 5 * time.Second
+	}
+	if o.LateCode == 0 {
+		o.LateCode, o.LateReason = 1013, "try again later"
 	}
 	if o.FaultCode == 0 {
 		o.FaultCode, o.FaultReason = 1011, "internal error"

@@ -20,13 +20,21 @@ type outbound struct {
 // queued is a node of a connection's list. frame is shared and immutable.
 type queued struct {
 	frame []byte
-	next  int32
+	next  int32 // the oldest node, in the newest
+	bytes int32 // in the newest node: of all frames of the list
 }
 
-// list is a connection's queue of frames.
-type list struct {
-	head, tail int32
-	bytes      int32
+// list is a connection's queue of frames: its newest node, from which the ring
+// leads to the oldest. 0 means empty. It is 4 bytes because idle connections
+// have one too.
+type list int32
+
+// bytes is the length of all frames of the list.
+func (o *outbound) bytes(l list) int {
+	if l == 0 {
+		return 0
+	}
+	return int(o.frames[l].bytes)
 }
 
 func (o *outbound) push(l *list, frame []byte) {
@@ -40,28 +48,32 @@ func (o *outbound) push(l *list, frame []byte) {
 		n = int32(len(o.frames))
 		o.frames = append(o.frames, queued{})
 	}
-	o.frames[n] = queued{frame: frame}
 	o.used++
-	if l.head == 0 {
-		l.head = n
-	} else {
-		o.frames[l.tail].next = n
+	node := queued{frame: frame, next: n, bytes: int32(len(frame))}
+	if *l != 0 {
+		tail := &o.frames[*l]
+		node.next = tail.next
+		node.bytes += tail.bytes
+		tail.next = n
 	}
-	l.tail = n
-	l.bytes += int32(len(frame))
+	o.frames[n] = node
+	*l = list(n)
 }
 
 // gather empties the list and returns its frames as one piece, which is valid
 // until the next call.
 func (o *outbound) gather(l *list) []byte {
-	n := l.head
+	tail := int32(*l)
 	var out []byte
-	if o.frames[n].next == 0 {
-		out = o.frames[n].frame // Fast path: nothing to copy.
+	if o.frames[tail].next == tail {
+		out = o.frames[tail].frame // Fast path: nothing to copy.
 	} else {
 		o.scratch = o.scratch[:0]
-		for i := n; i != 0; i = o.frames[i].next {
-			o.scratch = append(o.scratch, o.frames[i].frame...)
+		for n := o.frames[tail].next; ; n = o.frames[n].next {
+			o.scratch = append(o.scratch, o.frames[n].frame...)
+			if n == tail {
+				break
+			}
 		}
 		out = o.scratch
 	}
@@ -71,14 +83,17 @@ func (o *outbound) gather(l *list) []byte {
 
 // drop empties the list.
 func (o *outbound) drop(l *list) {
-	for n := l.head; n != 0; {
+	tail := int32(*l)
+	*l = 0
+	for n := tail; n != 0; {
 		next := o.frames[n].next
 		o.frames[n] = queued{next: o.free}
 		o.free = n
 		o.used--
-		n = next
+		if n = next; n == tail {
+			return
+		}
 	}
-	*l = list{}
 }
 
 // keep copies a frame to memory that stays until it is written.

@@ -14,8 +14,8 @@ func TestOutboundGathersInOrder(t *testing.T) {
 		o.push(&a, fmt.Append(nil, "a", i))
 		o.push(&b, fmt.Append(nil, "b", i))
 	}
-	if a.bytes != 10 || b.bytes != 10 || o.used != 10 {
-		t.Errorf("got %d and %d bytes in %d nodes, want 10, 10 and 10", a.bytes, b.bytes, o.used)
+	if o.bytes(a) != 10 || o.bytes(b) != 10 || o.used != 10 {
+		t.Errorf("got %d and %d bytes in %d nodes, want 10, 10 and 10", o.bytes(a), o.bytes(b), o.used)
 	}
 	if got := string(o.gather(&a)); got != "a0a1a2a3a4" {
 		t.Errorf("got %q", got)
@@ -23,7 +23,7 @@ func TestOutboundGathersInOrder(t *testing.T) {
 	if got := string(o.gather(&b)); got != "b0b1b2b3b4" {
 		t.Errorf("got %q", got)
 	}
-	if a != (list{}) || b != (list{}) || o.used != 0 {
+	if a != 0 || b != 0 || o.used != 0 {
 		t.Errorf("left are %+v, %+v and %d nodes, want none", a, b, o.used)
 	}
 }
@@ -105,7 +105,7 @@ func TestKeepLeavesWaitingFramesAlone(t *testing.T) {
 
 func TestTrim(t *testing.T) {
 	burst := func() (*outbound, *list) {
-		o, l := &outbound{}, &list{}
+		o, l := &outbound{}, new(list)
 		for i := range keepNodes + 1 {
 			o.push(l, o.keep(make([]byte, 100)))
 			o.pushDirty(int32(i))
@@ -197,7 +197,7 @@ func TestOutboundAgainstModel(t *testing.T) {
 			}
 			o.pushDirty(int32(i))
 			dirty = append(dirty, int32(i))
-		case n < 8 && lists[i].head != 0:
+		case n < 8 && lists[i] != 0:
 			if got := o.gather(&lists[i]); !bytes.Equal(got, model[i]) {
 				t.Fatalf("step %d: got %d bytes of list %d, want %d", step, len(got), i, len(model[i]))
 			}
@@ -216,11 +216,11 @@ func TestOutboundAgainstModel(t *testing.T) {
 		for _, n := range nodes {
 			used += n
 		}
-		if o.used != used || o.count != len(dirty) || int(lists[i].bytes) != len(model[i]) {
-			t.Fatalf("step %d: got %d nodes, %d dirty, %d bytes; want %d, %d, %d", step, o.used, o.count, lists[i].bytes, used, len(dirty), len(model[i]))
+		if o.used != used || o.count != len(dirty) || int(o.bytes(lists[i])) != len(model[i]) {
+			t.Fatalf("step %d: got %d nodes, %d dirty, %d bytes; want %d, %d, %d", step, o.used, o.count, o.bytes(lists[i]), used, len(dirty), len(model[i]))
 		}
-		if (lists[i].head == 0) != (nodes[i] == 0) {
-			t.Fatalf("step %d: list %d of %d nodes has head %d", step, i, nodes[i], lists[i].head)
+		if (lists[i] == 0) != (nodes[i] == 0) {
+			t.Fatalf("step %d: list %d of %d nodes has head %d", step, i, nodes[i], lists[i])
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -24,6 +25,11 @@ const (
 	// mailItems is how many posted items a turn handles at most, for those that
 	// queue nothing.
 	mailItems = 1024
+
+	// trafficSlice is how many connections have a turn, or end, before what is
+	// posted has one. gnet passes on up to 1,024 events in a row: in a storm of
+	// handshakes the mail would wait 40 ms for its own among them.
+	trafficSlice = 32
 
 	// maxQueued is how many frames may wait in all lists of a reactor before it
 	// writes first and takes mail later. What exceeds it stays in the mailbox,
@@ -46,23 +52,29 @@ type stage uint8
 const (
 	opening stage = iota // waiting for a handshake
 	open
-	closing // close frame or refusal sent; the handler is done with it
+	closing // close frame or refusal queued; the handler is done with it
+	shut    // closing, and the peer is told that nothing follows
 )
 
-// conn is one TCP connection with its WebSocket. Owned by its reactor.
+// connBits makes blocks of connections whole pages; see slab.Slab.
+const connBits = 10
+
+// conn is one TCP connection with its WebSocket. Owned by its reactor. It is
+// kept small, as there may be a million; what few connections need is in maps of
+// the reactor.
 type conn struct {
 	reactor *Reactor
 	tcp     gnet.Conn
-	reader  frame.Reader
 	out     list
-	fd      int32 // -1 for a Virtual
 	handle  int32
 	grace   int32 // bytes that may wait beyond MaxOutboundBytes: the rest of one large write
 	need    int32 // bytes the frame at the front is known to take, 0 unknown; when closing, the second it ends
-	stage   stage
-	dirty   bool // in the queue of connections to flush
-	doomed  bool // to be closed when its turn ends
-	unshut  bool // closing, but the peer is not yet told that nothing follows
+
+	maxMessageBytes uint32
+	stage           stage
+	dirty           bool // in the queue of connections to flush
+	doomed          bool // to be closed when its turn ends
+	fragmented      bool // inside a fragmented message: its reader is in Reactor.readers
 }
 
 // Reactor is one event loop and all it owns. Its methods, those said to be safe
@@ -75,6 +87,7 @@ type Reactor struct {
 	mailbox *mailbox
 
 	loop  gnet.EventLoop // bound when its first connection opens
+	peer  peerFields     // of the connections of loop
 	conns slab.Slab[conn]
 
 	// deadlines holds for each handle the second at which a sweep must look
@@ -86,14 +99,20 @@ type Reactor struct {
 	plain   []byte // scratch: what was decrypted in this turn
 	records []byte // scratch: what is encrypted for one write
 
-	out     outbound
-	queued  uint64        // frames ever queued, to measure a turn by
-	mail    []any         // taken from the mailbox, being handled
-	mailAt  int           // items of mail finished
-	visitAt int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
-	current *conn         // whose turn it is
-	request frame.Request // scratch: the handshake being accepted
-	drained int32         // handles below it were told to go
+	readers map[int32]frame.Reader // by handle, of connections inside a fragmented message
+
+	out       outbound
+	queued    uint64        // frames ever queued, to measure a turn by
+	mail      []any         // taken from the mailbox, being handled
+	mailAt    int           // items of mail finished
+	mailSince time.Time     // when the first item of mail was posted
+	late      bucket        // handshakes taken though the reactor is late
+	visitAt   int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
+	current   *conn         // whose turn it is
+	onMail    bool          // it is the turn of what was posted
+	events    int           // turns and ends of connections since the last such turn
+	request   frame.Request // scratch: the handshake being accepted
+	drained   int32         // handles below it were told to go
 
 	// What must not wait behind the mail: a sweep that is due, and how far a
 	// drain has come. Set by anyone, taken by the reactor.
@@ -153,7 +172,7 @@ func (r *Reactor) SendCopy(conn int32, frame []byte) {
 }
 
 func (r *Reactor) queue(c *conn, frame []byte) {
-	if int(c.out.bytes)+len(frame) > r.engine.options.MaxOutboundBytes && c.out.head != 0 {
+	if c.out != 0 && r.out.bytes(c.out)+len(frame) > r.engine.options.MaxOutboundBytes {
 		// The list may be long because this reactor is late, not the peer: only
 		// what the kernel then refuses counts against the connection.
 		r.flush(c)
@@ -171,7 +190,7 @@ func (r *Reactor) queue(c *conn, frame []byte) {
 
 // SetReadLimit sets the longest message conn may send, in bytes. It is 0 before.
 func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
-	r.conns.At(conn).reader.MaxMessageBytes = bytes
+	r.conns.At(conn).maxMessageBytes = bytes
 }
 
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
@@ -183,15 +202,15 @@ func (r *Reactor) SetDeadline(conn int32, at uint32) {
 	}
 }
 
-// RemoteAddr is the peer's address.
+// RemoteAddr is the peer's address. The kernel is asked for it.
 func (r *Reactor) RemoteAddr(conn int32) net.Addr {
-	return r.conns.At(conn).tcp.RemoteAddr()
+	return remoteAddr(r.conns.At(conn).tcp)
 }
 
 // OutboundBytes is what waits to be written to conn, in bytes.
 func (r *Reactor) OutboundBytes(conn int32) int {
 	c := r.conns.At(conn)
-	return int(c.out.bytes) + c.tcp.OutboundBuffered()
+	return r.out.bytes(c.out) + c.tcp.OutboundBuffered()
 }
 
 // Close sends a close frame after what is queued, then closes the connection
@@ -226,7 +245,6 @@ func (r *Reactor) linger(c *conn) {
 func (r *Reactor) leave(c *conn) {
 	wasOpen := c.stage == open
 	c.stage = closing
-	c.unshut = true
 	c.need = int32(r.now + closeTimeout)
 	r.deadlines[c.handle] = r.now + 1
 	if wasOpen {
@@ -249,18 +267,18 @@ func (r *Reactor) dismiss(h int32) {
 
 // shut tells the peer that nothing follows, once everything is out.
 func (r *Reactor) shut(c *conn) {
-	if c.fd < 0 {
+	if c.virtual() {
 		r.destroy(c) // nobody answers, and the stream keeps what it has
 		return
 	}
-	if s := c.secure(); s != nil && c.unshut {
+	if s := c.secure(); s != nil && c.stage == closing {
 		if s.notify(); c.gone() {
 			return
 		}
 	}
-	if c.unshut && c.tcp.OutboundBuffered() == 0 {
-		c.unshut = false
-		_ = unix.Shutdown(int(c.fd), unix.SHUT_WR)
+	if c.stage == closing && c.tcp.OutboundBuffered() == 0 {
+		c.stage = shut
+		_ = unix.Shutdown(c.tcp.Fd(), unix.SHUT_WR)
 		r.deadlines[c.handle] = uint32(c.need)
 	}
 }
@@ -269,13 +287,16 @@ func (r *Reactor) shut(c *conn) {
 // its caller still held it.
 func (c *conn) gone() bool { return c.reactor == nil }
 
+// virtual reports whether c is the connection of a Virtual.
+func (c *conn) virtual() bool { return c.tcp.Fd() < 0 }
+
 // destroy closes the TCP connection without another word.
 func (r *Reactor) destroy(c *conn) {
 	if r.current == c {
 		c.doomed = true // it is closed when its turn ends
 		return
 	}
-	if c.fd < 0 {
+	if c.virtual() {
 		r.onClosed(c)
 		return
 	}
@@ -284,7 +305,7 @@ func (r *Reactor) destroy(c *conn) {
 
 // flush writes everything queued for c. The connection may be gone afterwards.
 func (r *Reactor) flush(c *conn) {
-	if c.out.head == 0 {
+	if c.out == 0 {
 		return
 	}
 	if c.doomed {
@@ -300,8 +321,8 @@ func (r *Reactor) flush(c *conn) {
 		_, _ = c.tcp.Write(r.out.gather(&c.out))
 		return
 	}
-	data := r.out.gather(&c.out)
-	if c.fd < 0 {
+	data, fd := r.out.gather(&c.out), c.tcp.Fd()
+	if fd < 0 {
 		c.grace = 0
 		if len(data) > r.engine.options.MaxOutboundBytes {
 			c.grace = int32(len(data)) // as for a socket, below
@@ -316,7 +337,7 @@ func (r *Reactor) flush(c *conn) {
 			return
 		}
 	}
-	n, err := writeNow(int(c.fd), data)
+	n, err := writeNow(fd, data)
 	r.stats.written(len(data))
 	if n == len(data) {
 		return
@@ -341,7 +362,7 @@ func (r *Reactor) broke(c *conn) {
 	}
 	r.leave(c)
 	r.out.drop(&c.out)
-	c.unshut = false
+	c.stage = shut
 	c.need = int32(r.now) // for the next sweep, should the event not come
 	if r.current == c {
 		c.doomed = true
@@ -360,7 +381,7 @@ func (r *Reactor) overflow(c *conn) {
 	r.stats.closed(o.SlowCode, o.SlowReason)
 	r.leave(c)
 	_, _ = c.tcp.Write(frame.AppendClose(nil, o.SlowCode, o.SlowReason))
-	if c.fd < 0 {
+	if c.virtual() {
 		r.destroy(c)
 	}
 }
@@ -368,11 +389,13 @@ func (r *Reactor) overflow(c *conn) {
 // onBell is the turn that posted items get: what may not wait, some mail, some
 // writes, then whatever I/O is ready, and on from there in the next turn.
 func (r *Reactor) onBell() {
+	r.onMail, r.events = true, 0
 	defer func() {
 		if p := recover(); p != nil {
 			r.fault(p)
 			r.mailbox.again()
 		}
+		r.onMail = false
 	}()
 	if r.ticking.Load() {
 		r.sweep()
@@ -384,7 +407,8 @@ func (r *Reactor) onBell() {
 		if cap(r.mail) > keepNodes {
 			r.mail = nil
 		}
-		r.mail, r.mailAt, r.visitAt = r.mailbox.take(r.mail), 0, -1
+		r.mail, r.mailSince = r.mailbox.take(r.mail)
+		r.mailAt, r.visitAt = 0, -1
 	} else {
 		r.mailbox.heard()
 	}
@@ -397,8 +421,20 @@ func (r *Reactor) onBell() {
 		r.mailbox.finished(n)
 	}
 	r.flushSome()
-	if r.out.count > 0 || r.mailAt < len(r.mail) {
-		r.mailbox.again()
+	r.mailbox.rest(r.out.count > 0 || r.mailAt < len(r.mail))
+}
+
+// interlude gives what is posted a turn between those of connections, when it has
+// waited for many. The bell then rings for little or nothing.
+func (r *Reactor) interlude() {
+	if r.current != nil || r.onMail {
+		return // a connection that another's turn closed
+	}
+	if r.events++; r.events >= trafficSlice {
+		r.events = 0
+		if r.mailbox.waits() {
+			r.onBell()
+		}
 	}
 }
 

@@ -39,6 +39,9 @@ type broadcast struct {
 	next  int32
 }
 
+// unfinished is mail that is not done with until it is told.
+type unfinished struct{ until atomic.Bool }
+
 // startScript runs an engine with one reactor, whose handler setup completes.
 func startScript(t *testing.T, o loop.Options, setup func(s *script)) (*loop.Engine, *script, string) {
 	t.Helper()
@@ -97,6 +100,11 @@ func (s *script) OnMail(batch []any) (finished int) {
 	switch item := batch[0].(type) {
 	case func():
 		item()
+	case *unfinished:
+		if item.until.Load() {
+			return 1
+		}
+		return 0
 	case *broadcast:
 		for end := item.next + item.pace; item.next < end; item.next++ {
 			if int(item.next) >= len(s.conns) {

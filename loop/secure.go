@@ -193,7 +193,7 @@ func (s *secure) begin(c *conn, view []byte) (began bool) {
 		c.doomed = true
 		return false
 	}
-	s.wire.begin(int(c.fd), e.shaking, view)
+	s.wire.begin(s.Conn.Fd(), e.shaking, view)
 	s.tls = tls.Server(&s.wire, e.options.TLS)
 	e.shakers.Go(func() {
 		defer e.handshakes.Add(-1)

@@ -23,7 +23,7 @@ const overTLSEnv = "RESOUND_TEST_TLS"
 var overTLS = os.Getenv(overTLSEnv) != ""
 
 // notOverTLS are tests of what is below or beside TLS.
-const notOverTLS = "TestSuiteOverTLS|TestTLS|TestFewDescriptors|TestMaxSockets|TestMailbox|TestOutbound|TestTrim|TestKeep|TestDirty|TestPortInUse|TestWriteToABroken|TestWaitingFrames"
+const notOverTLS = "TestSuiteOverTLS|TestTLS|TestFewDescriptors|TestMaxSockets|TestMailbox|TestOutbound|TestTrim|TestKeep|TestDirty|TestPortInUse|TestWriteToABroken|TestWaitingFrames|TestGiveWay|TestAddressIsTheKernels|TestLateReactor"
 
 // TestSuiteOverTLS runs the other tests of this package over TLS: nothing may be
 // different.

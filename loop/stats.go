@@ -13,6 +13,7 @@ type counters struct {
 	connections atomic.Int64
 	opened      atomic.Uint64
 	rejected    atomic.Uint64
+	putOff      atomic.Uint64
 	handedOver  atomic.Uint64
 	messages    atomic.Uint64
 	writes      atomic.Uint64
@@ -69,6 +70,7 @@ type Stats struct {
 	HTTP        int64          // connections handed over and still open
 	Opened      uint64         // handshakes accepted
 	Rejected    uint64         // handshakes refused
+	PutOff      uint64         // handshakes told to come back, because the reactor was late
 	Refused     uint64         // sockets closed at once for want of descriptors
 	HandedOver  uint64         // connections handed to HTTP
 	Messages    uint64         // whole messages received
@@ -93,6 +95,7 @@ func (e *Engine) Stats() Stats {
 		out.Connections += s.connections.Load()
 		out.Opened += s.opened.Load()
 		out.Rejected += s.rejected.Load()
+		out.PutOff += s.putOff.Load()
 		out.HandedOver += s.handedOver.Load()
 		out.Messages += s.messages.Load()
 		out.Writes += s.writes.Load()

@@ -38,7 +38,7 @@ func (r *Reactor) onDeadline(h int32) {
 		r.reject(c, frame.RejectTimeout)
 	case open:
 		r.handler.OnDeadline(h)
-	case closing:
+	case closing, shut:
 		r.deadlines[h] = r.now + 1
 		if r.now >= uint32(c.need) {
 			r.destroy(c)

@@ -10,7 +10,7 @@ import (
 
 // onOpen takes a new connection into the reactor.
 func (r *Reactor) onOpen(g gnet.Conn) {
-	c := r.adopt(g, g.Fd())
+	c := r.adopt(g)
 	r.deadlines[c.handle] = r.now + r.engine.handshakeSeconds
 	g.SetContext(c)
 	r.stats.sockets.Add(1)
@@ -19,11 +19,11 @@ func (r *Reactor) onOpen(g gnet.Conn) {
 	}
 }
 
-// adopt makes a connection of a socket, or of what stands for one when fd is -1.
-func (r *Reactor) adopt(g gnet.Conn, fd int) *conn {
+// adopt makes a connection of a socket, or of what stands for one.
+func (r *Reactor) adopt(g gnet.Conn) *conn {
 	h := r.conns.Alloc()
 	c := r.conns.At(h)
-	*c = conn{reactor: r, tcp: g, fd: int32(fd), handle: h}
+	*c = conn{reactor: r, tcp: g, handle: h}
 	for int(h) >= len(r.deadlines) {
 		r.deadlines = append(r.deadlines, never)
 	}
@@ -45,7 +45,7 @@ func (r *Reactor) onClosed(c *conn) {
 	r.out.drop(&c.out)
 	// From here on nothing may be written: the descriptor's number is about to
 	// belong to somebody else.
-	c.stage = closing
+	c.stage = shut
 	if wasOpen {
 		r.stats.connections.Add(-1)
 		r.stats.closed(frame.CloseAbnormal, connectionLost)
@@ -56,8 +56,11 @@ func (r *Reactor) onClosed(c *conn) {
 	}
 	c.tcp.SetContext(nil)
 	r.deadlines[c.handle] = never
-	if c.fd >= 0 {
+	if !c.virtual() {
 		r.stats.sockets.Add(-1)
+	}
+	if c.fragmented {
+		delete(r.readers, c.handle)
 	}
 	r.conns.Free(c.handle)
 }
@@ -66,7 +69,7 @@ func (r *Reactor) onClosed(c *conn) {
 // the connection is to be closed.
 func (r *Reactor) onTraffic(c *conn) (done bool) {
 	return r.turn(c, func() {
-		if s := c.secure(); s != nil && c.stage != closing && !s.receive(c) {
+		if s := c.secure(); s != nil && c.stage < closing && !s.receive(c) {
 			return
 		}
 		r.read(c)
@@ -98,7 +101,7 @@ func (r *Reactor) read(c *conn) {
 	if c.gone() {
 		return
 	}
-	if c.stage == closing {
+	if c.stage >= closing {
 		_, _ = c.tcp.Discard(-1)
 	}
 	r.flush(c)
@@ -192,7 +195,12 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.reject(c, rejection)
 		return false
 	}
+	if !r.admits() {
+		r.putOff(c)
+		return false
+	}
 	var buf [256]byte
+	r.peer.forget(c.socket())
 	r.establish(c)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &r.request))
 	r.handler.OnOpen(c.handle, &r.request)
@@ -219,7 +227,8 @@ func (r *Reactor) readFrame(c *conn) (more bool) {
 	if err != nil {
 		return false
 	}
-	h, ok, fail := c.reader.Header(view)
+	reader := r.reader(c)
+	h, ok, fail := reader.Header(view)
 	if fail != nil {
 		r.fail(c, fail)
 		return false
@@ -235,7 +244,8 @@ func (r *Reactor) readFrame(c *conn) (more bool) {
 	if err != nil {
 		return false
 	}
-	event, fail := c.reader.Frame(h, view[h.Size:h.Total])
+	event, fail := reader.Frame(h, view[h.Size:h.Total])
+	r.keepReader(c, &reader)
 	if fail != nil {
 		r.fail(c, fail)
 		return false
@@ -246,6 +256,26 @@ func (r *Reactor) readFrame(c *conn) (more bool) {
 	}
 	_, _ = c.tcp.Discard(h.Total)
 	return true
+}
+
+// reader returns what reads the next frame of c.
+func (r *Reactor) reader(c *conn) (reader frame.Reader) {
+	if c.fragmented {
+		reader = r.readers[c.handle]
+	}
+	reader.MaxMessageBytes = c.maxMessageBytes
+	return reader
+}
+
+// keepReader keeps the reader of c while a fragmented message is under way.
+func (r *Reactor) keepReader(c *conn, reader *frame.Reader) {
+	was := c.fragmented
+	switch c.fragmented = reader.Fragmented(); {
+	case c.fragmented:
+		r.readers[c.handle] = *reader
+	case was:
+		delete(r.readers, c.handle)
+	}
 }
 
 func (r *Reactor) onEvent(c *conn, e frame.Event) {

@@ -101,7 +101,7 @@ func (v *Virtual) open(req *frame.Request) {
 		v.stream.Shut()
 		return
 	}
-	v.conn = r.adopt(noSocket{v: v}, -1)
+	v.conn = r.adopt(noSocket{v: v})
 	r.establish(v.conn)
 	v.turn(func(r *Reactor, c *conn) { r.handler.OnOpen(c.handle, req) })
 }
@@ -134,7 +134,8 @@ func (r *Reactor) readMessages(c *conn, payloads [][]byte) {
 		if c.stage != open {
 			return
 		}
-		e, fail := c.reader.Whole(p)
+		whole := frame.Reader{MaxMessageBytes: c.maxMessageBytes}
+		e, fail := whole.Whole(p)
 		if fail != nil {
 			r.fail(c, fail)
 			return
@@ -149,6 +150,8 @@ type noSocket struct {
 	gnet.Conn
 	v *Virtual
 }
+
+func (n noSocket) Fd() int { return -1 }
 
 func (n noSocket) RemoteAddr() net.Addr { return n.v.remote }
 

@@ -168,6 +168,7 @@ type credentials struct {
 func (n *Node) newApp(c AppConfig) *App {
 	a := &App{ID: c.ID, node: n, users: channels.NewUsers()}
 	a.directory = channels.NewDirectory(edges{a})
+	a.directory.TellRostersAsText(appendMember)
 	a.configure(c)
 	return a
 }

@@ -54,18 +54,16 @@ func appendSubscriptionError(dst []byte, channel string, e *Error) []byte {
 	return append(dst, '}')
 }
 
-// appendSubscribed appends pusher_internal:subscription_succeeded. roster is the
-// presence payload as JSON text, or nil for other channels, whose data is the
-// string "{}".
+// appendSubscribed appends pusher_internal:subscription_succeeded. roster is nil
+// for channels that have none, whose data is the string "{}".
 //
 // Reverb: EventHandler::afterSubscribe; an empty channel name is left out.
-func appendSubscribed(dst []byte, channel string, roster []byte) []byte {
-	dst = append(dst, `{"event":"pusher_internal:subscription_succeeded","data":`...)
-	if roster == nil {
-		dst = append(dst, `"{}"`...)
-	} else {
-		dst = appendString(dst, view(roster))
+func appendSubscribed(dst []byte, channel string, roster *channels.RosterText) []byte {
+	dst = append(dst, `{"event":"pusher_internal:subscription_succeeded","data":"{`...)
+	if roster != nil {
+		dst = appendRoster(dst, roster)
 	}
+	dst = append(dst, `}"`...)
 	if channel != "" {
 		dst = append(dst, `,"channel":`...)
 		dst = appendString(dst, channel)
@@ -73,30 +71,29 @@ func appendSubscribed(dst []byte, channel string, roster []byte) []byte {
 	return append(dst, '}')
 }
 
-// appendRoster appends the presence payload: count, ids and hash of the members.
+// appendRoster appends the presence payload, as it stands in a JSON string: count,
+// ids and hash of the members.
 //
 // Departs: Reverb makes hash a JSON array when ids count up from 0; here it is
 // always an object.
-func appendRoster(dst []byte, members []*channels.Member) []byte {
-	dst = append(dst, `{"presence":{"count":`...)
-	dst = strconv.AppendInt(dst, int64(len(members)), 10)
-	dst = append(dst, `,"ids":[`...)
-	for i, m := range members {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, m.IDJSON...)
-	}
-	dst = append(dst, `],"hash":{`...)
-	for i, m := range members {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = appendString(dst, m.ID)
-		dst = append(dst, ':')
-		dst = append(dst, m.Info...)
-	}
-	return append(dst, `}}}`...)
+func appendRoster(dst []byte, roster *channels.RosterText) []byte {
+	dst = append(dst, `\"presence\":{\"count\":`...)
+	dst = strconv.AppendInt(dst, int64(roster.Members), 10)
+	dst = append(dst, `,\"ids\":[`...)
+	dst = roster.AppendIDs(dst)
+	dst = append(dst, `],\"hash\":{`...)
+	dst = roster.AppendEntries(dst)
+	return append(dst, `}}`...)
+}
+
+// appendMember appends what appendRoster says of a member. It is
+// channels.AppendMember.
+func appendMember(ids, entries []byte, m *channels.Member) (_, _ []byte) {
+	ids = appendEscaped(ids, m.IDJSON)
+	var room [128]byte
+	id := appendString(room[:0], m.ID)
+	entries = append(appendEscaped(entries, view(id)), ':')
+	return ids, appendEscaped(entries, m.Info)
 }
 
 // appendMemberAdded appends pusher_internal:member_added.

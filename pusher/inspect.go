@@ -24,7 +24,7 @@ func (s *Shard) Inspect(conn int32) (_ Session, ok bool) {
 		ID:            s.socketID(conn),
 		App:           ss.app.app,
 		UserID:        ss.userID(),
-		OpenedAt:      ss.openedAt,
+		OpenedAt:      s.openedAt[conn>>sessionBits][conn&(sessionBlock-1)],
 		Subscriptions: ss.subscriptions.Len(),
 	}, true
 }

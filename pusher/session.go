@@ -12,13 +12,21 @@ import (
 // extra.
 type session struct {
 	app           *appShard // nil when the connection is not open
-	nonce         uint64    // random half of the socket id
+	word          uint64    // random half of the socket id, and flags in the bits that it leaves
 	subscriptions channels.Subscriptions
 	extra         *extra
-	openedAt      uint32 // second of Reactor.Now
-	pinged        bool   // a ping is unanswered
-	control       bool   // the client has sent a control frame: probe it with pings of its own kind
 }
+
+// Flags of a session, above the bits of maxNonce.
+const (
+	pinged  = 1 << 62 // a ping is unanswered
+	control = 1 << 63 // the client has sent a control frame: probe it with pings of its own kind
+)
+
+func (ss *session) nonce() uint64       { return ss.word & maxNonce }
+func (ss *session) is(flag uint64) bool { return ss.word&flag != 0 }
+func (ss *session) set(flag uint64)     { ss.word |= flag }
+func (ss *session) clear(flag uint64)   { ss.word &^= flag }
 
 // extra is what only some connections need.
 type extra struct {
@@ -72,7 +80,7 @@ func (w *window) admit(now, seconds, limit uint32) bool {
 }
 
 func (s *Shard) socketID(conn int32) SocketID {
-	return SocketID{nonce: s.session(conn).nonce, slot: slotOf(s.index, conn)}
+	return SocketID{nonce: s.session(conn).nonce(), slot: slotOf(s.index, conn)}
 }
 
 // traceConn is node.trace for a connection.
@@ -98,8 +106,8 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 		return
 	}
 	ss.app = s.appShard(app)
-	ss.nonce = s.node.options.NewNonce()
-	ss.openedAt = s.reactor.Now()
+	ss.word = s.node.options.NewNonce() & maxNonce
+	s.openedAt[conn>>sessionBits][conn&(sessionBlock-1)] = s.reactor.Now()
 	ss.app.tally.opened.Add(1)
 	o := app.Options()
 	s.reactor.SetReadLimit(conn, uint32(o.MaxMessageBytes))
@@ -174,13 +182,13 @@ func (s *Shard) OnControl(conn int32) {
 		return
 	}
 	s.traceConn(conn, "Control Frame Received", "")
-	ss.control = true
+	ss.set(control)
 	s.touch(conn, ss)
 }
 
 // touch notes that the client is alive.
 func (s *Shard) touch(conn int32, ss *session) {
-	ss.pinged = false
+	ss.clear(pinged)
 	s.wakeIn(conn, ss, ss.app.app.Options().PingInterval)
 }
 
@@ -215,15 +223,15 @@ func (s *Shard) OnDeadline(conn int32) {
 		s.fail(conn, ErrNotAuthorizedInTime)
 		return
 	}
-	if ss.pinged {
+	if ss.is(pinged) {
 		s.traceConn(conn, "Connection Pruned", "")
 		s.fail(conn, ErrPongTimeout)
 		return
 	}
 	s.traceConn(conn, "Connection Pinged", "")
-	ss.pinged = true
+	ss.set(pinged)
 	s.wakeIn(conn, ss, ss.app.app.Options().PongTimeout)
-	if ss.control {
+	if ss.is(control) {
 		s.reactor.Send(conn, frameWSPing)
 	} else {
 		s.sendFrame(conn, framePing)

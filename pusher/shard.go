@@ -36,12 +36,11 @@ type Shard struct {
 	index   int
 
 	sessions []*[sessionBlock]session // by connection, in blocks that never move
+	openedAt []*[sessionBlock]uint32  // second of Reactor.Now, by connection
 	apps     map[*App]*appShard
 
 	walk    walk
-	members []*channels.Member // scratch: the roster a joiner is told
-	scratch []byte             // scratch: the frame being encoded
-	roster  []byte             // scratch: the roster being encoded
+	scratch []byte // the frame being encoded
 }
 
 // walk is a delivery under way; it may take several calls of OnMail.
@@ -76,9 +75,10 @@ func (a *appShard) audience(to audience) *channels.Registry {
 }
 
 // Sessions lie in blocks, so that a million of them are few objects for the
-// garbage collector, and a pointer to one stays valid.
+// garbage collector, and a pointer to one stays valid. Blocks above 32 KB are
+// whole pages, without the loss to the allocator's size classes.
 const (
-	sessionBits  = 8
+	sessionBits  = 10
 	sessionBlock = 1 << sessionBits
 )
 
@@ -95,6 +95,7 @@ func (s *Shard) session(conn int32) *session {
 func (s *Shard) grow(conn int32) {
 	for int(conn>>sessionBits) >= len(s.sessions) {
 		s.sessions = append(s.sessions, new([sessionBlock]session))
+		s.openedAt = append(s.openedAt, new([sessionBlock]uint32))
 	}
 }
 
@@ -173,7 +174,7 @@ func (s *Shard) connOf(id SocketID) int32 {
 	if id.IsZero() || id.reactor() != s.index || int(conn>>sessionBits) >= len(s.sessions) {
 		return -1
 	}
-	if ss := s.session(conn); ss.app == nil || ss.nonce != id.nonce {
+	if ss := s.session(conn); ss.app == nil || ss.nonce() != id.nonce {
 		return -1
 	}
 	return conn
@@ -227,7 +228,7 @@ func (s *Shard) sending(conn int32, bytes int) {
 	}
 }
 
-// maxScratchBytes is what a shard keeps of a large roster's memory.
+// maxScratchBytes is what a shard keeps of a large frame's memory.
 const maxScratchBytes = 64 << 10
 
 // sendError tells conn what it did wrong and leaves it open.

@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"resound/channels"
+	"resound/frame"
 )
 
 // subscription is the data of pusher:subscribe. Strings are views.
@@ -193,10 +194,9 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	directory := ss.app.app.directory
 	cache := channels.KindOf(sub.channel).Is(channels.Cache)
 	if was := ss.member(sub.channel); was != nil && was.ID == member.ID {
-		var d channels.Subscribed
-		d, s.members = directory.Revisit(sub.channel, s.members[:0], s.node.Now())
+		d, _ := directory.Revisit(sub.channel, nil, s.node.Now())
 		ss.app.registry.Subscribe(conn, d.Name, d.Since)
-		s.welcome(conn, d.Name, cache, d.Cached)
+		s.welcome(conn, &d, cache)
 		return
 	}
 	if s.node.overloaded(directory.Interest(sub.channel)) {
@@ -208,12 +208,11 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	}
 
 	added := s.memberFrame(ss.app.app, sub.channel, member, appendMemberAdded)
-	d, members, err := directory.Join(sub.channel, s.index, member, o.MaxPresenceMembers, s.members[:0], s.node.Now(),
+	d, _, err := directory.Join(sub.channel, s.index, member, o.MaxPresenceMembers, nil, s.node.Now(),
 		func(to channels.Interest, seq uint64) {
 			added.seq = seq
 			s.node.post(to, added)
 		})
-	s.members = members
 	if err != nil {
 		s.refuse(conn, sub.channel, ErrMembers)
 		return
@@ -226,19 +225,21 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	}
 	x.members[d.Name] = member
 	ss.app.identify(member.ID, conn)
-	s.welcome(conn, d.Name, cache, d.Cached)
+	s.welcome(conn, &d, cache)
 }
 
-// welcome tells a member the roster, s.members.
-func (s *Shard) welcome(conn int32, channel string, cache bool, kept *channels.CachedEvent) {
-	s.roster = appendRoster(s.roster[:0], s.members)
-	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, channel, s.roster) })
-	if cache {
-		s.sendCached(conn, channel, kept)
+// welcome tells a member the roster.
+func (s *Shard) welcome(conn int32, d *channels.Subscribed, cache bool) {
+	const overhead = len(`{"event":"pusher_internal:subscription_succeeded","data":"{\"presence\":{\"count\":,\"ids\":[],\"hash\":{}}}","channel":}`) + 20
+	if size := frame.HeaderRoom + overhead + d.Roster.Len() + 2*len(d.Name); size > maxScratchBytes {
+		// Large rosters are put together where they stay until they are written.
+		buf := appendSubscribed(make([]byte, frame.HeaderRoom, size), d.Name, d.Roster)
+		s.reactor.Send(conn, frame.Seal(buf))
+	} else {
+		s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, d.Name, d.Roster) })
 	}
-	clear(s.members)
-	if cap(s.roster) > maxScratchBytes {
-		s.roster, s.members = nil, nil
+	if cache {
+		s.sendCached(conn, d.Name, d.Cached)
 	}
 }
 

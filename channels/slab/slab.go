@@ -10,16 +10,18 @@ package slab
 
 import "fmt"
 
-const (
-	blockBits = 8
-	blockSize = 1 << blockBits // 256 values a block
-	blockMask = blockSize - 1
-)
+// defaultBits is the power of two of values in a block.
+const defaultBits = 8
 
 // Slab is a growing set of T. The zero value is empty and ready to use.
 // Owned by one goroutine.
 type Slab[T any] struct {
-	blocks []*[blockSize]T
+	// Bits is the power of two of values in a block. Zero means 8, which wastes
+	// little on slabs that stay small. Blocks above 32 KB are whole pages, without
+	// the loss to the allocator's size classes. Not to be changed after Alloc.
+	Bits uint8
+
+	blocks [][]T
 	free   []int32
 	next   int32 // first handle never given out
 }
@@ -32,9 +34,12 @@ func (s *Slab[T]) Alloc() int32 {
 		s.free = s.free[:n-1]
 		return h
 	}
+	if s.Bits == 0 {
+		s.Bits = defaultBits
+	}
 	h := s.next
-	if int(h>>blockBits) == len(s.blocks) {
-		s.blocks = append(s.blocks, new([blockSize]T))
+	if int(h>>s.Bits) == len(s.blocks) {
+		s.blocks = append(s.blocks, make([]T, 1<<s.Bits))
 	}
 	s.next++
 	return h
@@ -44,7 +49,7 @@ func (s *Slab[T]) Alloc() int32 {
 // beyond the blocks there are; a freed one, or one of the last block that was
 // never given out, reads as a zero T.
 func (s *Slab[T]) At(h int32) *T {
-	return &s.blocks[h>>blockBits][h&blockMask]
+	return &s.blocks[h>>s.Bits][h&(1<<s.Bits-1)]
 }
 
 // Free zeroes the value and lets Alloc hand the handle out again.

@@ -22,6 +22,7 @@ import (
 
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
+	"resound/cmd/internal/memory"
 	"resound/cmd/internal/node"
 )
 
@@ -121,6 +122,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 		o.Trace = tracer(c.OutOrStdout())
 	}
 	makeRoom(o.Reactors)
+	limitMemory(log)
 	n, err := node.New(o)
 	if err != nil {
 		return err
@@ -179,6 +181,14 @@ func makeRoom(reactors int) {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + reactors)
 	}
+}
+
+// limitMemory sets the limits of Go's runtime. GOMEMLIMIT and GOGC in the
+// environment win.
+func limitMemory(log *slog.Logger) {
+	s := memory.Choose(os.DirFS("/"), os.Getenv)
+	s.Apply()
+	log.Debug("memory", "soft limit bytes", s.LimitBytes, "of bytes", s.Of, "source", s.Source, "GOGC", s.GCPercent)
 }
 
 // wait drains on the first signal and gives up on the second.

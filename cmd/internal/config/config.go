@@ -46,6 +46,7 @@ type Server struct {
 	Workers                int // reactors; 0: one per CPU
 
 	HandshakeTimeout time.Duration
+	MaxLag           time.Duration // 0: no limit
 	DrainTimeout     time.Duration // 0: no waiting
 
 	VerifyTimestamp bool

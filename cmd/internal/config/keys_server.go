@@ -115,6 +115,14 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
+			path: "max_lag", fallback: "5s", max: int64(time.Hour),
+			meaning: "Age of the oldest event that a reactor has yet to deliver beyond which new WebSocket connections are closed with 4100, but for 20 a second; clients come back after a second. 0 never does so.",
+			danger:  "Low values turn clients away during short peaks.",
+		},
+		func(s *Server) any { return &s.MaxLag },
+	},
+	{
+		spec{
 			path: "drain_timeout", live: true, fallback: "10s", max: int64(time.Hour),
 			meaning: "Time over which connections are closed, evenly, when the node stops. 0 closes all at once.",
 			danger:  "A supervisor that kills sooner cuts the drain short; a short drain makes all clients come back together.",

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,7 +54,7 @@ const (
 	reservedDescriptors = 64
 
 	// descriptorsPerReactor is what an event loop needs for itself.
-	descriptorsPerReactor = 8
+	descriptorsPerReactor = 12
 
 	// httpShare is the part of the sockets, one in so many, that WebSocket
 	// connections leave to the HTTP API by default.
@@ -161,6 +162,14 @@ func limit(n int) int {
 		return -1
 	}
 	return n
+}
+
+// orNever maps "0 is never" to "negative is never".
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 var clientEvents = map[config.ClientEventsFrom]pusher.ClientEvents{
