@@ -16,8 +16,11 @@ type RosterText struct {
 // comma.
 type textBlock struct{ ids, entries []byte }
 
-// Len is the length of both lists in bytes.
+// Len is the length of both lists in bytes; 0 for nil.
 func (t *RosterText) Len() (bytes int) {
+	if t == nil {
+		return 0
+	}
 	for _, b := range t.blocks {
 		bytes += len(b.ids) + len(b.entries)
 	}

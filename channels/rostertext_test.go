@@ -102,4 +102,7 @@ func TestChannelsWithoutRosterHaveNoText(t *testing.T) {
 	if got := d.Subscribe("news", 0, epoch); got.Roster != nil {
 		t.Errorf("got %+v, want no roster", got.Roster)
 	}
+	if got, _ := d.Revisit("presence-vacant", nil, epoch); got.Roster.Len() != 0 {
+		t.Errorf("got a roster of %d bytes, want none", got.Roster.Len())
+	}
 }
