@@ -46,6 +46,7 @@ func playRole(subcommand string, args []string) error {
 	flags.IntVar(&o.Threads, "threads", 1, "")
 	flags.StringVar(&o.Channel, "channel", "", "")
 	flags.IntVar(&o.PayloadBytes, "payload", 0, "")
+	flags.BoolVar(&o.Packed, "packed", false, "")
 	secret := flags.String("secret", "", "")
 	host, port := flags.String("host", "", ""), flags.Int("port", 0, "")
 	flags.Int("workers", 0, "")
