@@ -18,8 +18,9 @@ const (
 )
 
 // MaxFrameBytes is the longest frame, header included, that Next accepts. It
-// bounds what one connection of a misbehaving server can make the client keep.
-const MaxFrameBytes = 128 << 10
+// bounds what one connection of a misbehaving server can make the client keep, and
+// is enough for the roster of 20,000 members.
+const MaxFrameBytes = 1 << 20
 
 const (
 	bitFin   = 0x80
