@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"resound/bench/wire"
@@ -45,8 +46,9 @@ func (p *Publisher) Trigger(channel string, data [][]byte, deadline time.Time) e
 	p.request = app.AppendPost(p.request[:0], p.target.Host, p.target.Prefix, path, body, time.Now().Unix())
 	reused := p.conn != nil
 	response, err := p.roundTrip(deadline)
-	if reused && errors.Is(err, io.EOF) {
-		// Closed while idle, before our request: the server cannot have seen it.
+	if reused && closedIdle(err) {
+		// Closed before our request came: had the server seen it nevertheless, the
+		// subscribers would count its events as repeated.
 		response, err = p.roundTrip(deadline)
 	}
 	if err != nil {
@@ -56,6 +58,12 @@ func (p *Publisher) Trigger(channel string, data [][]byte, deadline time.Time) e
 		return fmt.Errorf("trigger answered status %d: %.200s", response.Status, strings.TrimSpace(string(response.Body)))
 	}
 	return nil
+}
+
+// closedIdle reports whether the server closed a kept connection without an answer,
+// by its end or, when our request crossed it, by a reset.
+func closedIdle(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // roundTrip sends the request and reads its response, valid until the next call.
@@ -85,7 +93,7 @@ func (p *Publisher) roundTrip(deadline time.Time) (response wire.Response, err e
 			return response, parseErr
 		}
 		if err != nil {
-			if len(p.received) > 0 && errors.Is(err, io.EOF) {
+			if len(p.received) > 0 && closedIdle(err) {
 				err = io.ErrUnexpectedEOF
 			}
 			return wire.Response{}, err
