@@ -33,8 +33,9 @@ func TestFanout(t *testing.T) {
 		for _, ratio := range r.Ratios {
 			names = append(names, ratio.Name)
 		}
-		want := "rate, single, server / floor; CPU, single, server / floor; rate, burst of 8, server / floor; " +
-			"CPU, burst of 8, server / floor; rate, burst of 8 / single, server"
+		want := "rate, single, server / floor; CPU, single, server / floor; p99, single, server / floor; " +
+			"rate, burst of 8, server / floor; CPU, burst of 8, server / floor; p99, burst of 8, server / floor; " +
+			"rate, burst of 8 / single, server; rate, burst of 8 / single, floor"
 		if got := strings.Join(names, "; "); got != want {
 			t.Errorf("got ratios %q, want %q", got, want)
 		}

@@ -37,6 +37,8 @@ type Result struct {
 	Ratios   []Ratio         `json:"ratios,omitempty"`
 	Series   []Series        `json:"series,omitempty"`
 	Verdicts []string        `json:"verdicts,omitempty"` // what a reader must know before quoting it
+
+	pairs []pair // of modes, to be compared beside server and floor
 }
 
 // Round is one measurement of one subject.
@@ -57,6 +59,9 @@ type Round struct {
 	BusiestCore float64  `json:"busiest_core"` // of the busiest of them
 	Latency     *Latency `json:"latency,omitempty"`
 	Failed      uint64   `json:"failed,omitempty"` // requests with another status than 200
+
+	Refused      uint64 `json:"refused,omitempty"`       // connections, each time
+	RefusedAgain int    `json:"refused_again,omitempty"` // connections refused more than once
 
 	// What Latency sums up: at most maxBuckets, empty ones left out.
 	Histogram []Bucket `json:"histogram,omitempty"`
@@ -106,6 +111,9 @@ type Memory struct {
 	BytesPerConnection float64 `json:"bytes_per_connection"`
 	SettleSeconds      float64 `json:"settle_seconds"`
 	Settled            bool    `json:"settled"` // false: it still changed when the wait ended
+
+	// Of the client processes, which are no part of the subject.
+	ClientBytesPerConnection float64 `json:"client_bytes_per_connection"`
 
 	// Kernel slabs of the host per connection, both ends of it included.
 	KernelBytesPerConnection float64 `json:"kernel_bytes_per_connection"`

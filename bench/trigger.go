@@ -56,8 +56,9 @@ func (r *run) trigger() error {
 			}
 			round.Number = number + 1
 			refused += int(round.Failed)
-			r.result.Rounds = append(r.result.Rounds, round)
-			r.progress("round %d/%d %s: %.0f requests/s", number+1, r.settings.Rounds, s.name, round.PerSecond)
+			if err := r.keep(round, nil, "requests"); err != nil {
+				return err
+			}
 		}
 	}
 	if refused > 0 {
