@@ -15,8 +15,12 @@ const warmUpEvents = 3
 // Fanout measures deliveries of events on one channel to many subscribers: single
 // events, each triggered when all have the one before, and with Settings.Burst also
 // batches of events. The floor writes each event, or each batch, to each socket
-// with one write(2). An operation is a delivery.
+// with one write(2). An operation is a delivery. With Settings.Overload instead, many
+// events are under way at a time.
 func Fanout(ctx context.Context, s Settings) (Result, error) {
+	if s.Overload > 0 {
+		return runScenario(ctx, "fanout", s, defaultFanoutConnections, (*run).overload)
+	}
 	return runScenario(ctx, "fanout", s, defaultFanoutConnections, (*run).fanout)
 }
 

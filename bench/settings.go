@@ -65,18 +65,22 @@ const (
 )
 
 const (
-	defaultPayloadBytes      = 100
-	defaultDuration          = 3 * time.Second
-	defaultRounds            = 5
-	defaultTimeout           = 5 * time.Minute
-	defaultDeliveryTimeout   = 15 * time.Second
-	defaultSettleWindow      = 4 * time.Second
-	defaultSampleInterval    = 500 * time.Millisecond
-	connectionsPerChannel    = 100
-	defaultFanoutConnections = 10_000
-	defaultIdleConnections   = 15_000
-	defaultOpenConnections   = 5_000
-	defaultTriggerCallers    = 64
+	defaultPayloadBytes    = 100
+	defaultDuration        = 3 * time.Second
+	defaultRounds          = 5
+	defaultTimeout         = 5 * time.Minute
+	defaultDeliveryTimeout = 15 * time.Second
+	defaultSettleWindow    = 4 * time.Second
+	defaultSampleInterval  = 500 * time.Millisecond
+	connectionsPerChannel  = 100
+	defaultTriggerCallers  = 64
+
+	defaultFanoutConnections  = 10_000
+	defaultIdleConnections    = 15_000
+	defaultOpenConnections    = 5_000
+	defaultSpreadChannels     = 10_000
+	defaultLatencyConnections = 1_000
+	defaultLatencyRate        = 20_000.0
 )
 
 // Bounds of settings.
