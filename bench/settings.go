@@ -81,6 +81,7 @@ const (
 	defaultSpreadChannels     = 10_000
 	defaultLatencyConnections = 1_000
 	defaultLatencyRate        = 20_000.0
+	defaultPresenceMembers    = 10_000
 )
 
 // Bounds of settings.

@@ -40,6 +40,10 @@ func (p *Population) openConn(i int) error {
 			return fmt.Errorf("bind to %v: %w", source, err)
 		}
 	}
+	// As browsers do. Without it a frame behind one that has no answer waits 40 ms.
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("set no delay: %w", err)
+	}
 	to := &unix.SockaddrInet4{Addr: p.address.Addr().As4(), Port: int(p.address.Port())}
 	if err := unix.Connect(fd, to); err != nil && err != unix.EINPROGRESS {
 		return fmt.Errorf("connect to %s: %w", p.address, err)

@@ -85,6 +85,18 @@ event after the other, measured first.`,
 		})
 }
 
+func newPresence() *cobra.Command {
+	return newScenario("presence", "Members who come and go on a large presence channel",
+		`All connections are members of one presence channel. One user after the other
+joins and leaves, every fourth with two connections; the next comes when every
+member was told. Members must be told exactly once of each, and the roster be
+right at the end. There is no floor for it.`,
+		bench.Presence, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			roundFlags(cmd, s)
+		})
+}
+
 func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
 	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
 	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
