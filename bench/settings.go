@@ -82,6 +82,10 @@ const (
 	defaultLatencyConnections = 1_000
 	defaultLatencyRate        = 20_000.0
 	defaultPresenceMembers    = 10_000
+	defaultStormConnections   = 15_000
+	defaultStormRounds        = 3
+	defaultStormRate          = 5_000.0
+	defaultWatchers           = 500
 )
 
 // Bounds of settings.

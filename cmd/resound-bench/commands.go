@@ -97,6 +97,21 @@ right at the end. There is no floor for it.`,
 		})
 }
 
+func newStorm() *cobra.Command {
+	return newScenario("storm", "Everybody drops at once and returns at once",
+		`Drops all connections and lets them come back together, a refused one trying
+again after a second, while --watchers others get a steady stream. Reports the time
+until all are back, how many were refused and how many more than once, and the
+others' latency before and during the storm. A lost event makes the run fail.`,
+		bench.Storm, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "15000")
+			cmd.Flags().IntVar(&s.Watchers, "watchers", 0, "subscribers that stay (default 500)")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "their deliveries per second (default 5000)")
+			cmd.Flags().Var((*secondsValue)(&s.Duration), "seconds", "how long the stream is measured before the storm (default 3)")
+			cmd.Flags().IntVar(&s.Rounds, "rounds", 0, "storms (default 3)")
+		})
+}
+
 func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
 	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
 	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
