@@ -27,6 +27,10 @@ type run struct {
 	closers  []func()
 	samples  *sampler
 	result   Result
+
+	// configure writes the configuration file of a spawned server, which may keep
+	// files in folder. Nil means that the app is in its environment.
+	configure func(app wire.App, folder string) ([]byte, error)
 }
 
 // subject is one of the two things measured.
@@ -132,11 +136,9 @@ func (r *run) floor() (*subject, error) {
 	if r.settings.Connections > r.capacity {
 		return nil, fmt.Errorf("floor holds at most %d connections by the descriptor limit, asked for %d", r.capacity, r.settings.Connections)
 	}
-	args := []string{"--threads", strconv.Itoa(r.settings.Threads), "--channel", r.channel, "--payload", strconv.Itoa(r.settings.PayloadBytes)}
-	if r.settings.Overload > 0 {
-		args = append(args, "--packed")
-	}
-	remote, err := floor.Start(r.children, r.self(SubcommandFloor, args...))
+	remote, err := r.startFloor(floor.Options{
+		Threads: r.settings.Threads, Channel: r.channel, PayloadBytes: r.settings.PayloadBytes, Packed: r.settings.Overload > 0,
+	})
 	if err != nil {
 		return nil, err
 	}

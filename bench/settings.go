@@ -62,6 +62,7 @@ const (
 	SubcommandClient    = "client"     // population.Serve on standard input and output
 	SubcommandFloor     = "floor"      // floor.Serve; flags --threads, --channel, --payload, --packed
 	SubcommandFloorHTTP = "floor-http" // floor.ServeHTTP; flags --secret, --threads
+	SubcommandReceiver  = "receiver"   // receiver.Serve on standard input and output
 )
 
 const (
@@ -86,6 +87,7 @@ const (
 	defaultStormRounds        = 3
 	defaultStormRate          = 5_000.0
 	defaultWatchers           = 500
+	defaultWebhookRate        = 5_500.0
 )
 
 // Bounds of settings.

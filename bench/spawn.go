@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,14 +56,20 @@ func (r *run) spawn() (spawned, error) {
 		return spawned{}, err
 	}
 	app := wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
+	command := process.Command{
+		Path: path,
+		Args: []string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)},
+		Env:  spawnEnvironment(os.Environ(), app),
+		Dir:  folder,
+	}
+	if r.configure != nil {
+		if err := r.writeConfig(&command, app); err != nil {
+			return spawned{}, err
+		}
+	}
 	output := &tail{}
-	child, err := r.children.Start(process.Command{
-		Path:   path,
-		Args:   []string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)},
-		Env:    spawnEnvironment(os.Environ(), app),
-		Dir:    folder,
-		Stderr: output,
-	})
+	command.Stderr = output
+	child, err := r.children.Start(command)
 	if err != nil {
 		return spawned{}, err
 	}
@@ -76,22 +83,35 @@ func (r *run) spawn() (spawned, error) {
 	return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
 }
 
+// writeConfig makes command start with a configuration file instead of an app in its
+// environment.
+func (r *run) writeConfig(command *process.Command, app wire.App) error {
+	config, err := r.configure(app, command.Dir)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(command.Dir, "reverb.json")
+	if err := os.WriteFile(file, config, 0o600); err != nil {
+		return err
+	}
+	command.Args = append(command.Args, "--config", file)
+	command.Env = foreignEnvironment(os.Environ())
+	return nil
+}
+
 // spawnEnvironment returns the caller's environment with app as the only one, so
 // that tuning by variables reaches the server but foreign credentials do not.
 //
 // Reverb: REVERB_APP_ID, REVERB_APP_KEY, REVERB_APP_SECRET.
 func spawnEnvironment(environ []string, app wire.App) []string {
-	var kept []string
-	for _, v := range environ {
-		foreign := false
-		for _, prefix := range []string{"REVERB_", "PUSHER_", "SOKETI_"} {
-			foreign = foreign || strings.HasPrefix(v, prefix)
-		}
-		if !foreign {
-			kept = append(kept, v)
-		}
-	}
-	return append(kept, "REVERB_APP_ID="+app.ID, "REVERB_APP_KEY="+app.Key, "REVERB_APP_SECRET="+app.Secret)
+	return append(foreignEnvironment(environ), "REVERB_APP_ID="+app.ID, "REVERB_APP_KEY="+app.Key, "REVERB_APP_SECRET="+app.Secret)
+}
+
+// foreignEnvironment returns what is no setting of a Pusher-protocol server.
+func foreignEnvironment(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		return strings.HasPrefix(v, "REVERB_") || strings.HasPrefix(v, "PUSHER_") || strings.HasPrefix(v, "SOKETI_")
+	})
 }
 
 // freePort returns a port that was free a moment ago.

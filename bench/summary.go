@@ -112,8 +112,11 @@ func medianOf(rounds []Round) Median {
 	}
 	if rounds[0].CPUMicros != nil {
 		cpu := medianBy(rounds, func(r Round) float64 { return *r.CPUMicros })
+		m.CPUMicros = &cpu
+	}
+	if rounds[0].ServerCores != nil {
 		cores := medianBy(rounds, func(r Round) float64 { return *r.ServerCores })
-		m.CPUMicros, m.ServerCores = &cpu, &cores
+		m.ServerCores = &cores
 	}
 	if rounds[0].Latency != nil {
 		of := func(value func(*Latency) int64) int64 {

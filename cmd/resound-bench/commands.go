@@ -112,6 +112,19 @@ others' latency before and during the storm. A lost event makes the run fail.`,
 		})
 }
 
+func newWebhook() *cobra.Command {
+	return newScenario("webhook", "What webhooks cost the fan-out of a spawned server",
+		`Starts a receiver and a server with one webhook. While a connection sends --rate
+client events a second, in turn on a channel of the webhook and on another, events
+go to all other connections as in fanout. The ratio of the two is the webhook's.`,
+		bench.Webhook, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "client events per second, up to 20000 (default 5500)")
+			payloadFlag(cmd, s)
+			roundFlags(cmd, s)
+		})
+}
+
 func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
 	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
 	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
