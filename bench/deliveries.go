@@ -37,17 +37,17 @@ func checkTotals(name string, t population.Totals, want uint64) error {
 }
 
 // explainLoss says how many deliveries are missing after a wait that failed.
-func (r *run) explainLoss(s *subject, want uint64, cause error) error {
+func (r *run) explainLoss(name string, fleet *population.Fleet, want uint64, cause error) error {
 	if r.ctx.Err() != nil {
 		return cause
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.settings.deliveryTimeout)
 	defer cancel()
-	totals, err := s.fleet.Counts(ctx)
+	totals, err := fleet.Counts(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, cause)
+		return fmt.Errorf("%s: %w", name, cause)
 	}
-	return fmt.Errorf("%w: %s: %d of %d received within %v (%w), %s", ErrDeliveries, s.name,
+	return fmt.Errorf("%w: %s: %d of %d received within %v (%w), %s", ErrDeliveries, name,
 		totals.Received, want, r.settings.deliveryTimeout, cause, describe(totals))
 }
 

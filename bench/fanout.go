@@ -128,7 +128,7 @@ func (r *run) deliver(s *subject, burst int) error {
 	}
 	s.sequence += uint32(burst)
 	if err := <-arrived; err != nil {
-		return r.explainLoss(s, uint64(s.sequence)*uint64(r.settings.Connections), err)
+		return r.explainLoss(s.name, s.fleet, uint64(s.sequence)*uint64(r.settings.Connections), err)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (r *run) arrive(s *subject) error {
 	ctx, cancel := context.WithTimeout(r.ctx, r.settings.deliveryTimeout)
 	defer cancel()
 	if err := <-s.fleet.AwaitAsync(ctx, 0, uint64(s.feed.number)); err != nil {
-		return r.explainLoss(s, uint64(s.feed.number)*uint64(r.settings.Connections), err)
+		return r.explainLoss(s.name, s.fleet, uint64(s.feed.number)*uint64(r.settings.Connections), err)
 	}
 	return nil
 }

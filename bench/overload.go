@@ -97,7 +97,7 @@ func (r *run) publishAll(s *subject, feeds []*feed, finished func(events int) bo
 		for _, f := range feeds {
 			sent += uint64(f.number)
 		}
-		return 0, r.explainLoss(s, sent*uint64(r.settings.Connections), err)
+		return 0, r.explainLoss(s.name, s.fleet, sent*uint64(r.settings.Connections), err)
 	}
 	return int(begun.Load()), nil
 }

@@ -96,8 +96,11 @@ type Latency struct {
 	Max int64 `json:"max_micros"`
 }
 
-// measured keeps a distribution of microseconds as the round's.
+// measured keeps a distribution of microseconds as the round's, unless it is empty.
 func (r *Round) measured(h *hdrhistogram.Histogram) {
+	if h.TotalCount() == 0 {
+		return
+	}
 	r.Latency = &Latency{P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99), Max: h.Max()}
 	r.Histogram = bucketsOf(h)
 }

@@ -178,13 +178,14 @@ func (r *run) self(subcommand string, args ...string) process.Command {
 
 // newFleet gives a subject its own client processes, not connected yet.
 func (r *run) newFleet(s *subject) error {
-	fleet, err := r.clients(s, r.settings.Connections)
+	fleet, err := r.clients(s, "", r.settings.Connections)
 	s.fleet = fleet
 	return err
 }
 
-// clients starts client processes for more connections of a subject.
-func (r *run) clients(s *subject, connections int) (*population.Fleet, error) {
+// clients starts client processes for more connections of a subject. part names them
+// in the series; "" are those that the scenario is about.
+func (r *run) clients(s *subject, part string, connections int) (*population.Fleet, error) {
 	perProcess := r.settings.PerProcess
 	if perProcess == 0 {
 		perProcess = r.capacity
@@ -193,7 +194,7 @@ func (r *run) clients(s *subject, connections int) (*population.Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.samples.addFleet(r.ctx, s.name, fleet)
+	r.samples.addFleet(r.ctx, s.name, part, fleet)
 	return fleet, nil
 }
 

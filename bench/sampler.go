@@ -114,13 +114,31 @@ func (s *sampler) addProcesses(subject *subject) {
 	})
 }
 
+// addOpen samples descriptors and threads of a subject, which costs more than memory.
+func (s *sampler) addOpen(subject *subject) {
+	if len(subject.pids) == 0 {
+		return
+	}
+	count := func(name string, read func([]int) (int, error)) {
+		s.add(subject.name, name, "open", func() (float64, bool) {
+			n, err := read(subject.pids)
+			return float64(n), err == nil
+		})
+	}
+	count("descriptors", process.Descriptors)
+	count("threads", process.Threads)
+}
+
 // addFleet samples a fleet's connections and the rate of its deliveries. While it is
 // not connected there is nothing to sample.
-func (s *sampler) addFleet(ctx context.Context, subject string, fleet *population.Fleet) {
+func (s *sampler) addFleet(ctx context.Context, subject, part string, fleet *population.Fleet) {
+	if part != "" {
+		part = ", " + part
+	}
 	var mu sync.Mutex
 	var totals population.Totals
 	var known bool
-	s.add(subject, "connections", "open", func() (float64, bool) {
+	s.add(subject, "connections"+part, "open", func() (float64, bool) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		now, err := fleet.Counts(ctx)
@@ -130,7 +148,7 @@ func (s *sampler) addFleet(ctx context.Context, subject string, fleet *populatio
 		return float64(now.Subscribed), known
 	})
 	last, at := uint64(0), time.Now()
-	s.add(subject, "deliveries", "per second", func() (float64, bool) {
+	s.add(subject, "deliveries"+part, "per second", func() (float64, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !known || totals.Received < last { // connected anew

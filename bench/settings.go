@@ -88,6 +88,7 @@ const (
 	defaultStormRate          = 5_000.0
 	defaultWatchers           = 500
 	defaultWebhookRate        = 5_500.0
+	defaultSoakDuration       = time.Hour
 )
 
 // Bounds of settings.

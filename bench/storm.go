@@ -80,7 +80,7 @@ func (r *run) gather(s *subject) (*crowd, error) {
 	}
 	c.options.InFlight, c.options.Retry = r.settings.Connections, stormRetry
 	var err error
-	if c.watchers, err = r.clients(s, r.settings.Watchers); err != nil {
+	if c.watchers, err = r.clients(s, "watchers", r.settings.Watchers); err != nil {
 		return nil, err
 	}
 	o := r.options(s)

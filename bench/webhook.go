@@ -96,7 +96,7 @@ func (r *run) startHooks() (*hooks, error) {
 
 // sender connects a connection that is alone on a channel.
 func (r *run) sender(s *subject, channel string) (*population.Fleet, error) {
-	fleet, err := r.clients(s, 1)
+	fleet, err := r.clients(s, "sender", 1)
 	if err != nil {
 		return nil, err
 	}

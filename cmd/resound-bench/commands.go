@@ -112,6 +112,19 @@ others' latency before and during the storm. A lost event makes the run fail.`,
 		})
 }
 
+func newSoak() *cobra.Command {
+	return newScenario("soak", "A mix of all for a long time",
+		`Streams events to all connections while others subscribe to many channels, come
+and go on a presence channel, and drop and return. Fails when the server's memory
+or descriptors grow, or when a delivery is lost, repeated or out of order.`,
+		bench.Soak, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "1000")
+			cmd.Flags().DurationVar(&s.Duration, "duration", 0, "how long (default 1h)")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "deliveries of the stream per second (default 5000)")
+			payloadFlag(cmd, s)
+		})
+}
+
 func newWebhook() *cobra.Command {
 	return newScenario("webhook", "What webhooks cost the fan-out of a spawned server",
 		`Starts a receiver and a server with one webhook. While a connection sends --rate

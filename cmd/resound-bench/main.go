@@ -68,7 +68,7 @@ the host the server is.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(),
-		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(),
+		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(), newSoak(),
 		newClient(), newFloor(), newFloorHTTP(), newReceiver())
 	return root
 }
