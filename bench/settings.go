@@ -50,6 +50,11 @@ type Settings struct {
 	// means 4 s.
 	settleWindow time.Duration
 
+	// stormRetry is how long a refused client waits. Zero means 1 s.
+	//
+	// Pusher: pusher-js tries again 1 s after a lost connection and after 4100.
+	stormRetry time.Duration
+
 	// sampleInterval is that of Result.Series. Zero means 0.5 s.
 	sampleInterval time.Duration
 
@@ -73,6 +78,7 @@ const (
 	defaultDeliveryTimeout = 15 * time.Second
 	defaultSettleWindow    = 4 * time.Second
 	defaultSampleInterval  = 500 * time.Millisecond
+	defaultStormRetry      = time.Second
 	connectionsPerChannel  = 100
 	defaultTriggerCallers  = 64
 
@@ -109,6 +115,7 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	setDefault(&s.deliveryTimeout, defaultDeliveryTimeout)
 	setDefault(&s.settleWindow, defaultSettleWindow)
 	setDefault(&s.sampleInterval, defaultSampleInterval)
+	setDefault(&s.stormRetry, defaultStormRetry)
 	if s.Progress == nil {
 		s.Progress = io.Discard
 	}

@@ -87,7 +87,7 @@ func (r *run) soakReturns(s *subject) (soakPart, error) {
 	}
 	o := r.options(s)
 	o.Channel += "-returning"
-	o.Connections, o.InFlight, o.Retry = n, n, stormRetry
+	o.Connections, o.InFlight, o.Retry = n, n, r.settings.stormRetry
 	returned := uint64(0)
 	return soakPart{
 		mode: "return", clients: []*population.Fleet{fleet},

@@ -9,11 +9,6 @@ import (
 	"resound/bench/process"
 )
 
-// stormRetry is how long a refused client waits.
-//
-// Pusher: pusher-js tries again 1 s after a lost connection and after 4100.
-const stormRetry = time.Second
-
 // stormPatience bounds the return of all clients.
 const stormPatience = 2 * time.Minute
 
@@ -78,7 +73,7 @@ func (r *run) gather(s *subject) (*crowd, error) {
 	if err := r.openFleet(s, s.fleet, c.options); err != nil {
 		return nil, err
 	}
-	c.options.InFlight, c.options.Retry = r.settings.Connections, stormRetry
+	c.options.InFlight, c.options.Retry = r.settings.Connections, r.settings.stormRetry
 	var err error
 	if c.watchers, err = r.clients(s, "watchers", r.settings.Watchers); err != nil {
 		return nil, err

@@ -289,6 +289,12 @@ func TestOptions(t *testing.T) {
 		"no connection":                 func(o *Options) { o.Connections = 0 },
 		"a negative number of channels": func(o *Options) { o.Channels = -1 },
 		"more than all sources allow":   func(o *Options) { o.First = maxSources * connectionsPerSource },
+		"more than its sources allow":   func(o *Options) { o.First, o.Sources = connectionsPerSource, []string{"127.0.0.1"} },
+		"a source that is no address":   func(o *Options) { o.Sources = []string{"eth0"} },
+		"more connections than all":     func(o *Options) { o.First, o.Total = 1, 1 },
+		"no lane":                       func(o *Options) { o.Lanes = -1 },
+		"a lane for each of no channel": func(o *Options) { o.LanePerChannel = true },
+		"a negative retry":              func(o *Options) { o.Retry = -1 },
 	}
 	for name, change := range bad {
 		t.Run(name+" is refused", func(t *testing.T) {
