@@ -194,6 +194,8 @@ func (r *run) clients(s *subject, part string, connections int) (*population.Fle
 	if err != nil {
 		return nil, err
 	}
+	// Before the server: one without connections need not drain.
+	r.closers = append(r.closers, fleet.Close)
 	r.samples.addFleet(r.ctx, s.name, part, fleet)
 	return fleet, nil
 }

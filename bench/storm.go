@@ -100,18 +100,21 @@ func (r *run) stormRound(number int, c *crowd) error {
 	if err := r.streamPhase(number, c, modeBefore, func() error { return r.pause(r.settings.Duration) }); err != nil {
 		return err
 	}
+	// The events of the storm, and at least one, until they have arrived.
 	var back Round
 	err := r.streamPhase(number, c, modeDuring, func() (err error) {
-		back, err = r.dropAndReturn(c)
-		return err
+		if back, err = r.dropAndReturn(c); err != nil {
+			return err
+		}
+		if err := r.pause(2 * interval); err != nil {
+			return err
+		}
+		if err := stop(); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		return r.awaitDeliveries(c.name, c.watchers, uint64(c.feed.number)*uint64(r.settings.Watchers))
 	})
 	if err != nil {
-		return err
-	}
-	if err := stop(); err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	if err := r.awaitDeliveries(c.name, c.watchers, uint64(c.feed.number)*uint64(r.settings.Watchers)); err != nil {
 		return err
 	}
 	back.Number = number

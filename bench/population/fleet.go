@@ -158,6 +158,13 @@ func (f *Fleet) Disconnect(ctx context.Context) error {
 	return err
 }
 
+// Close ends the processes, and their connections with them.
+func (f *Fleet) Close() {
+	for _, c := range f.clients {
+		c.child.Stop(0)
+	}
+}
+
 func (f *Fleet) all(ctx context.Context, newRequest func(i int) request) ([]response, error) {
 	return f.send(ctx, newRequest)()
 }
