@@ -17,6 +17,9 @@ import (
 	"resound/bench/wire"
 )
 
+// maxFloorThreads is how many a bare server can have.
+const maxFloorThreads = 64
+
 // run is one scenario under way. Owned by the goroutine that runs it.
 type run struct {
 	ctx      context.Context
@@ -137,7 +140,7 @@ func (r *run) floor() (*subject, error) {
 		return nil, fmt.Errorf("floor holds at most %d connections by the descriptor limit, asked for %d", r.capacity, r.settings.Connections)
 	}
 	remote, err := r.startFloor(floor.Options{
-		Threads: r.settings.Threads, Channel: r.channel, PayloadBytes: r.settings.PayloadBytes, Packed: r.settings.Overload > 0,
+		Threads: min(r.settings.Threads, maxFloorThreads), Channel: r.channel, PayloadBytes: r.settings.PayloadBytes, Packed: r.settings.Overload > 0,
 	})
 	if err != nil {
 		return nil, err

@@ -135,22 +135,19 @@ func (s *sampler) addFleet(ctx context.Context, subject, part string, fleet *pop
 	if part != "" {
 		part = ", " + part
 	}
-	var mu sync.Mutex
+	// The second probe uses what the first one read just before.
 	var totals population.Totals
 	var known bool
 	s.add(subject, "connections"+part, "open", func() (float64, bool) {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		now, err := fleet.Counts(ctx)
-		mu.Lock()
-		defer mu.Unlock()
-		totals, known = now, err == nil
-		return float64(now.Subscribed), known
+		var err error
+		totals, err = fleet.Counts(ctx)
+		known = err == nil
+		return float64(totals.Subscribed), known
 	})
 	last, at := uint64(0), time.Now()
 	s.add(subject, "deliveries"+part, "per second", func() (float64, bool) {
-		mu.Lock()
-		defer mu.Unlock()
 		if !known || totals.Received < last { // connected anew
 			last, at = 0, time.Now()
 			return 0, false

@@ -32,7 +32,7 @@ type Settings struct {
 	Rate         float64       `json:"rate,omitempty"`          // per second: deliveries, or client events. Zero means the scenario's default.
 	Load         float64       `json:"load,omitempty"`          // latency: share of the measured fan-out rate, instead of Rate. Zero means by Rate.
 	Watchers     int           `json:"watchers,omitempty"`      // storm: subscribers that stay. Zero means 500.
-	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round. Zero means 3 s.
+	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round; soak: of the whole. Zero means 3 s; soak: 1 h.
 	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
 	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
 	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.

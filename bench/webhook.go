@@ -31,6 +31,9 @@ const hookedPrefix = "hooked-"
 // webhook's receiver.
 func Webhook(ctx context.Context, s Settings) (Result, error) {
 	setDefault(&s.Rate, defaultWebhookRate)
+	if s.Rate < 1 {
+		return Result{}, fmt.Errorf("%v client events a second, want 1 or more", s.Rate)
+	}
 	if s.Spawn == "" {
 		return Result{}, errors.New("the scenario configures the server itself: give the binary to spawn, not a target")
 	}
@@ -158,7 +161,7 @@ func (r *run) webhookRound(number int, h *hooks, mode string, sender *population
 		return err
 	}
 	round.Number, round.Subject, round.Mode = number, h.name, mode
-	if float64(sent) < keptPace*r.settings.Rate*round.Seconds {
+	if float64(sent) < (1-lateShare)*r.settings.Rate*round.Seconds {
 		r.result.verdict("%s round %d: %d client events in %.2f s of the %.0f a second asked for", mode, number, sent, round.Seconds, r.settings.Rate)
 	}
 	if err := r.keep(round, h.fleet, "deliveries"); err != nil {

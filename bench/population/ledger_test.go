@@ -21,12 +21,16 @@ func TestLedger(t *testing.T) {
 		{"one lane is for every connection", Options{Connections: 2, Total: 2, Lanes: 1}, []event{{0, 1}, {1, 1}, {0, 2}}, []event{{0, 0}}},
 		{"several lanes are for every connection, each in its own order", Options{Connections: 2, Total: 2, Lanes: 3}, []event{{0, 5}, {0, 3}, {0, 8}, {0, 1}, {1, 1}}, nil},
 		{
-			"a lane for each channel is for the connections that have it", Options{Connections: 3, First: 2, Total: 5, Channels: 12, Lanes: 12, LanePerChannel: true},
-			[]event{{0, 3}, {0, 8}, {0, 3 + 12}, {1, 4}, {2, 5}, {2, 10}}, []event{{0, 1}, {0, 4}, {1, 3}, {2, 11}},
+			"a lane for each channel is for the connections that have it",
+			Options{Connections: 3, First: 2, Total: 5, Channels: 12, Lanes: 12, LanePerChannel: true},
+			[]event{{0, 3}, {0, 8}, {0, 3 + 12}, {1, 4}, {2, 5}, {2, 10}},
+			[]event{{0, 1}, {0, 4}, {1, 3}, {2, 11}},
 		},
 		{
-			"of fewer channels than connections several have the same", Options{Connections: 4, Total: 4, Channels: 2, Lanes: 2, LanePerChannel: true},
-			[]event{{0, 1}, {2, 1}, {1, 2}, {3, 4}}, []event{{0, 2}, {1, 1}},
+			"of fewer channels than connections several have the same",
+			Options{Connections: 4, Total: 4, Channels: 2, Lanes: 2, LanePerChannel: true},
+			[]event{{0, 1}, {2, 1}, {1, 2}, {3, 4}},
+			[]event{{0, 2}, {1, 1}},
 		},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,6 @@
-// Command resound-bench measures Pusher-protocol servers: fan-out, memory of idle
-// connections, HTTP triggers and connects, each beside the floor that a bare server
-// reaches on the same host in the same run.
+// Command resound-bench measures Pusher-protocol servers: deliveries, latency, memory,
+// triggers, connects, presence, storms and what else a server must stand, beside the
+// floor that a bare server reaches on the same host in the same run.
 package main
 
 import (
