@@ -32,7 +32,7 @@ func TestSuite(t *testing.T) {
 	server, generator := buildBoth(t)
 	scenarios := []struct {
 		args   string
-		rounds int // in the result
+		rounds int // in the result, at least
 	}{
 		{"fanout --floor --connections 200 --burst 8 --seconds 0.1 --rounds 2", 8},
 		{"fanout --floor --connections 200 --overload 8 --seconds 0.1 --rounds 2", 4},
@@ -64,8 +64,8 @@ func TestSuite(t *testing.T) {
 			if err := json.Unmarshal(b, &result); err != nil {
 				t.Fatal(err)
 			}
-			if len(result.Rounds) != scenario.rounds {
-				t.Errorf("got %d rounds, want %d", len(result.Rounds), scenario.rounds)
+			if len(result.Rounds) < scenario.rounds {
+				t.Errorf("got %d rounds, want %d or more", len(result.Rounds), scenario.rounds)
 			}
 			for _, round := range result.Rounds {
 				if round.Operations == 0 {
