@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"time"
 )
 
 // Presence measures members who come and go on a presence channel that has
@@ -10,7 +9,8 @@ import (
 // the next begins when every member was told of both. Every fourth user comes with
 // two connections. Each member must be told of each user's arrival and departure
 // exactly once, and the rosters at the end must be right. An operation is a step, or
-// a delivery of one of the two events to one member.
+// a delivery of one of the two events to one member; in the beginning, until every
+// member was told of every later one, it is a member.
 func Presence(ctx context.Context, s Settings) (Result, error) {
 	return runScenario(ctx, "presence", s, defaultPresenceMembers, (*run).presence)
 }
@@ -24,12 +24,22 @@ func (r *run) presence() error {
 		return err
 	}
 	r.progress("%d members join a presence channel", r.settings.Connections)
-	start := time.Now()
+	m, err := newMeter(server.pids, server.fleet.PIDs())
+	if err != nil {
+		return err
+	}
 	v, err := r.openVisits(server, server.fleet, r.settings.Connections)
 	if err != nil {
 		return err
 	}
-	r.progress("all were told of each other after %.1f s", time.Since(start).Seconds())
+	all, err := m.round(uint64(r.settings.Connections))
+	if err != nil {
+		return err
+	}
+	all.Number, all.Subject, all.Mode = 1, server.name, "all join"
+	if err := r.keep(all, nil, "members"); err != nil {
+		return err
+	}
 	if err := v.visit(warmUpEvents); err != nil {
 		return err
 	}

@@ -26,6 +26,9 @@ const (
 	// spawnPoll is the pause between two attempts to connect to it.
 	spawnPoll = 20 * time.Millisecond
 
+	// spawnAttempts is on how many ports it is tried.
+	spawnAttempts = 5
+
 	// stopGrace is how long it may drain before it is killed.
 	stopGrace = 3 * time.Second
 
@@ -51,52 +54,59 @@ func (r *run) spawn() (spawned, error) {
 		return spawned{}, err
 	}
 	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
-	port, err := freePort()
-	if err != nil {
-		return spawned{}, err
-	}
 	app := wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
-	command := process.Command{
-		Path: path,
-		Args: []string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)},
-		Env:  spawnEnvironment(os.Environ(), app),
-		Dir:  folder,
-	}
+	command := process.Command{Path: path, Env: spawnEnvironment(os.Environ(), app), Dir: folder}
+	var config []string
 	if r.configure != nil {
-		if err := r.writeConfig(&command, app); err != nil {
+		if config, err = r.writeConfig(&command, app); err != nil {
 			return spawned{}, err
 		}
 	}
-	output := &tail{}
-	command.Stderr = output
-	child, err := r.children.Start(command)
-	if err != nil {
-		return spawned{}, err
+	for attempt := 1; ; attempt++ {
+		port, err := freePort()
+		if err != nil {
+			return spawned{}, err
+		}
+		command.Args = append([]string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)}, config...)
+		output := &tail{}
+		command.Stderr = output
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		child, err := r.startListening(command, output, address)
+		if err == nil {
+			return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
+		}
+		// Somebody may have taken the port in between.
+		if attempt == spawnAttempts || !strings.Contains(output.String(), "address already in use") {
+			return spawned{}, fmt.Errorf("%s: %w; it wrote %q", r.settings.Spawn, err, output)
+		}
 	}
-	r.closers = append(r.closers, func() { child.Stop(stopGrace) })
-	go output.drain(child)
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	if err := awaitListening(r.ctx, child, address); err != nil {
-		child.Stop(0)
-		return spawned{}, fmt.Errorf("%s: %w; it wrote %q", r.settings.Spawn, err, output)
-	}
-	return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
 }
 
-// writeConfig makes command start with a configuration file instead of an app in its
-// environment.
-func (r *run) writeConfig(command *process.Command, app wire.App) error {
+// startListening starts a server and returns once it accepts connections.
+func (r *run) startListening(command process.Command, output *tail, address string) (*process.Child, error) {
+	child, err := r.children.Start(command)
+	if err != nil {
+		return nil, err
+	}
+	go output.drain(child)
+	if err := awaitListening(r.ctx, child, address); err != nil {
+		child.Stop(0)
+		return nil, err
+	}
+	r.closers = append(r.closers, func() { child.Stop(stopGrace) })
+	return child, nil
+}
+
+// writeConfig gives command a configuration file instead of an app in its environment,
+// and returns the arguments that name it.
+func (r *run) writeConfig(command *process.Command, app wire.App) ([]string, error) {
 	config, err := r.configure(app, command.Dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	file := filepath.Join(command.Dir, "reverb.json")
-	if err := os.WriteFile(file, config, 0o600); err != nil {
-		return err
-	}
-	command.Args = append(command.Args, "--config", file)
 	command.Env = foreignEnvironment(os.Environ())
-	return nil
+	file := filepath.Join(command.Dir, "reverb.json")
+	return []string{"--config", file}, os.WriteFile(file, config, 0o600)
 }
 
 // spawnEnvironment returns the caller's environment with app as the only one, so

@@ -42,7 +42,7 @@ func TestSuite(t *testing.T) {
 		{"trigger --floor --connections 4 --seconds 0.1 --rounds 2", 4},
 		{"connect --floor --connections 200 --rounds 2", 4},
 		{"idle --floor --connections 100", 0},
-		{"presence --connections 100 --seconds 0.2 --rounds 2", 4},
+		{"presence --connections 100 --seconds 0.2 --rounds 2", 5},
 		{"storm --floor --connections 300 --watchers 50 --rate 500 --seconds 0.3 --rounds 2", 12},
 		{"webhook --connections 100 --rate 500 --seconds 0.3 --rounds 1", 3},
 		{"soak --connections 100 --rate 1000 --duration 3s", 4},
