@@ -12,18 +12,30 @@ import (
 const countPoll = 5 * time.Millisecond
 
 // awaitDeliveries waits until a fleet has received want distinct events since it was
-// connected. Fewer after deliveryTimeout, or more, or wrong ones, are an error.
+// connected. Fewer after deliveryTimeout without another, or more, or wrong ones, are
+// an error.
 func (r *run) awaitDeliveries(name string, fleet *population.Fleet, want uint64) error {
+	totals, err := r.awaitCounts(fleet, func(t population.Totals) bool { return t.Received >= want })
+	if err != nil {
+		return err
+	}
+	return checkTotals(name, totals, want)
+}
+
+// awaitCounts waits until what a fleet has seen is enough, or nothing more comes for
+// deliveryTimeout, or a connection is dropped. It returns the last that was seen.
+func (r *run) awaitCounts(fleet *population.Fleet, enough func(population.Totals) bool) (population.Totals, error) {
+	seen := uint64(0)
 	for end := time.Now().Add(r.settings.deliveryTimeout); ; {
 		totals, err := fleet.Counts(r.ctx)
-		if err != nil {
-			return err
+		if err != nil || enough(totals) || totals.Dropped > 0 || time.Now().After(end) {
+			return totals, err
 		}
-		if totals.Received >= want || totals.Dropped > 0 || time.Now().After(end) {
-			return checkTotals(name, totals, want)
+		if now := totals.Received + totals.Arrivals + totals.Departures; now > seen {
+			seen, end = now, time.Now().Add(r.settings.deliveryTimeout)
 		}
 		if err := r.pause(countPoll); err != nil {
-			return err
+			return totals, err
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package bench
 
-import (
-	"context"
-)
+import "context"
 
 // Presence measures members who come and go on a presence channel that has
 // Settings.Connections members all the time. Each step one user joins and one leaves;
@@ -40,7 +38,8 @@ func (r *run) presence() error {
 	if err := r.keep(all, nil, "members"); err != nil {
 		return err
 	}
-	if err := v.visit(warmUpEvents); err != nil {
+	// From then on each step is a join and a leave.
+	if err := v.visit(churnSlots); err != nil {
 		return err
 	}
 	for number := range r.settings.Rounds {

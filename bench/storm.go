@@ -185,6 +185,9 @@ func (r *run) dropAndReturn(c *crowd) (Round, error) {
 		return Round{}, err
 	}
 	round.Refused, round.RefusedAgain = totals.Refused, totals.RefusedAgain
+	if totals.Dropped > 0 {
+		r.result.verdict("%s: %d connections were lost again behind their subscription: %q", c.name, totals.Dropped, totals.Errors)
+	}
 	r.progress("%s: all %d back after %.2f s, %d refused, %d of them again %q", c.name, r.settings.Connections,
 		time.Duration(process.Nanos()-begun).Seconds(), totals.Refused, totals.RefusedAgain, totals.Errors)
 	return round, nil

@@ -46,7 +46,7 @@ func (r *run) openVisits(s *subject, fleet *population.Fleet, members int) (*vis
 	}
 	// Of two members, the first is told of the second.
 	n := uint64(members)
-	if err := v.awaitMembers(n*(n-1)/2, 0); err != nil {
+	if err := v.awaitMembers(n * (n - 1) / 2); err != nil {
 		return nil, err
 	}
 	var err error
@@ -99,18 +99,29 @@ func slot(user uint32) (first, connections int) {
 	return first, 1
 }
 
+// arrive lets the next user come.
 func (v *visits) arrive() error {
 	v.came++
 	first, connections := slot(v.came)
 	for conn := first; conn < first+connections; conn++ {
-		user := uint32(v.members) + v.came
-		if _, err := v.visitors.Join(v.run.ctx, conn, v.channel, user); err != nil {
-			return fmt.Errorf("%s: join: %w", v.name, err)
+		if _, err := v.join(conn); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// join makes a connection a member as the last user who came.
+func (v *visits) join(conn int) (members int, err error) {
+	ctx, cancel := context.WithTimeout(v.run.ctx, v.run.settings.deliveryTimeout)
+	defer cancel()
+	if members, err = v.visitors.Join(ctx, conn, v.channel, uint32(v.members)+v.came); err != nil {
+		return 0, fmt.Errorf("%s: join: %w", v.name, err)
+	}
+	return members, nil
+}
+
+// leave lets the user leave who came first.
 func (v *visits) leave() error {
 	v.left++
 	first, connections := slot(v.left)
@@ -122,27 +133,18 @@ func (v *visits) leave() error {
 	return nil
 }
 
-// awaitMembers waits until the members were told of each other's arrivals and
-// departures as often as they should.
-func (v *visits) awaitMembers(arrivals, departures uint64) error {
-	r := v.run
-	for end := time.Now().Add(r.settings.deliveryTimeout); ; {
-		totals, err := v.fleet.Counts(r.ctx)
-		if err != nil {
-			return err
-		}
-		done := totals.Arrivals >= arrivals && totals.Departures >= departures
-		if done || totals.Dropped > 0 || time.Now().After(end) {
-			if totals.Arrivals != arrivals || totals.Departures != departures || totals.Dropped > 0 {
-				return fmt.Errorf("%w: %s: members were told of %d arrivals and %d departures of each other, want %d and %d; %s",
-					ErrDeliveries, v.name, totals.Arrivals, totals.Departures, arrivals, departures, describe(totals))
-			}
-			return nil
-		}
-		if err := r.pause(countPoll); err != nil {
-			return err
-		}
+// awaitMembers waits until the members were told of each other's arrivals as often as
+// they should, and of no departure.
+func (v *visits) awaitMembers(arrivals uint64) error {
+	totals, err := v.run.awaitCounts(v.fleet, func(t population.Totals) bool { return t.Arrivals >= arrivals })
+	if err != nil {
+		return err
 	}
+	if totals.Arrivals != arrivals || totals.Departures > 0 || totals.Dropped > 0 {
+		return fmt.Errorf("%w: %s: members were told of %d arrivals and %d departures of each other, want %d and none; %s",
+			ErrDeliveries, v.name, totals.Arrivals, totals.Departures, arrivals, describe(totals))
+	}
+	return nil
 }
 
 // finish lets everybody leave and verifies the counts and the roster, which the
@@ -172,7 +174,7 @@ func (v *visits) finish() error {
 	}
 	v.came++
 	first, _ := slot(v.came)
-	members, err := v.visitors.Join(r.ctx, first, v.channel, uint32(n)+v.came)
+	members, err := v.join(first)
 	if err != nil {
 		return err
 	}
@@ -186,7 +188,7 @@ func (v *visits) finish() error {
 	if err := r.awaitDeliveries(v.name, v.fleet, want); err != nil {
 		return err
 	}
-	return v.awaitMembers(uint64(n)*uint64(n-1)/2, 0)
+	return v.awaitMembers(uint64(n) * uint64(n-1) / 2)
 }
 
 // checkRoster asks the HTTP API for the members: all of the fleet and the last who
