@@ -12,7 +12,6 @@ import (
 )
 
 // quickly makes settings of scenarios that pace events.
-
 func quickly(s *Settings) {
 	s.Connections, s.Watchers, s.Rate = 20, 5, 2000
 	s.Duration = 60 * time.Millisecond
@@ -20,7 +19,6 @@ func quickly(s *Settings) {
 }
 
 // everyNth makes a stub wrong at every n-th trigger.
-
 func everyNth(n int, wrong func([][]byte) [][]byte) func([][]byte) [][]byte {
 	triggers := 0
 	return func(events [][]byte) [][]byte {
@@ -32,9 +30,7 @@ func everyNth(n int, wrong func([][]byte) [][]byte) func([][]byte) [][]byte {
 }
 
 // swapped delivers, after the warm-up, each second trigger's events before those of
-
 // the first.
-
 func swapped() func([][]byte) [][]byte {
 	var held [][]byte
 	triggers := 0
@@ -57,9 +53,7 @@ func lose([][]byte) [][]byte { return nil }
 func repeat(events [][]byte) [][]byte { return append(events, events[0]) }
 
 // TestWrongDeliveries holds that each scenario that counts deliveries fails when they
-
 // are wrong.
-
 func TestWrongDeliveries(t *testing.T) {
 	scenarios := map[string]func(context.Context, Settings) (Result, error){
 		"fanout": Fanout, "spread": Spread, "latency": Paced, "storm": Storm, "soak": Soak,
@@ -98,9 +92,7 @@ func TestWrongDeliveries(t *testing.T) {
 }
 
 // TestUnknownServer measures a server of which nothing but its address is known, as
-
 // one on another host.
-
 func TestUnknownServer(t *testing.T) {
 	scenarios := map[string]func(context.Context, Settings) (Result, error){
 		"fanout": Fanout, "spread": Spread, "latency": Paced, "storm": Storm, "presence": Presence, "soak": Soak, "connect": Connect, "trigger": Trigger,
