@@ -34,7 +34,7 @@ check: lint race ## what CI runs
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	scripts/fuzz
 
-bench: build ## measure fan-out, memory, triggers and connects against the floor
+bench: build ## measure every figure against the floor (ROUNDS=, N=, ONLY=, OUT=)
 	scripts/bench
 
 docs: ## rewrite the generated documents

@@ -15,7 +15,7 @@ import (
 
 func TestFanout(t *testing.T) {
 	t.Run("measures server and floor with 50 subscribers in several processes", func(t *testing.T) {
-		s := testSettings(startStub(t, &stub{}))
+		s := testSettings(startStub(t, stubFaults{}))
 		s.Floor, s.Burst, s.PerProcess, s.Threads = true, 8, 30, 2
 		r, err := Fanout(t.Context(), s)
 		if err != nil {
@@ -33,8 +33,9 @@ func TestFanout(t *testing.T) {
 		for _, ratio := range r.Ratios {
 			names = append(names, ratio.Name)
 		}
-		want := "rate, single, server / floor; CPU, single, server / floor; rate, burst of 8, server / floor; " +
-			"CPU, burst of 8, server / floor; rate, burst of 8 / single, server"
+		want := "rate, single, server / floor; CPU, single, server / floor; p99, single, server / floor; " +
+			"rate, burst of 8, server / floor; CPU, burst of 8, server / floor; p99, burst of 8, server / floor; " +
+			"rate, burst of 8 / single, server; rate, burst of 8 / single, floor"
 		if got := strings.Join(names, "; "); got != want {
 			t.Errorf("got ratios %q, want %q", got, want)
 		}
@@ -57,7 +58,7 @@ func TestFanout(t *testing.T) {
 	}
 	for _, tt := range wrong {
 		t.Run(tt.name, func(t *testing.T) {
-			s := testSettings(startStub(t, &stub{deliver: tt.deliver}))
+			s := testSettings(startStub(t, stubFaults{deliver: tt.deliver}))
 			s.Burst, s.Connections = 8, 5
 			if _, err := Fanout(t.Context(), s); !errors.Is(err, ErrDeliveries) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %v with %q", err, ErrDeliveries, tt.want)
@@ -66,7 +67,7 @@ func TestFanout(t *testing.T) {
 	}
 	t.Run("a lost event fails the run with the number that arrived", func(t *testing.T) {
 		triggers := 0
-		s := testSettings(startStub(t, &stub{deliver: func(e [][]byte) [][]byte {
+		s := testSettings(startStub(t, stubFaults{deliver: func(e [][]byte) [][]byte {
 			if triggers++; triggers == 6 {
 				return nil
 			}
@@ -79,14 +80,14 @@ func TestFanout(t *testing.T) {
 		}
 	})
 	t.Run("a refused trigger is an error", func(t *testing.T) {
-		s := testSettings(startStub(t, &stub{status: "401 Unauthorized"}))
+		s := testSettings(startStub(t, stubFaults{status: "401 Unauthorized"}))
 		if _, err := Fanout(t.Context(), s); err == nil || !strings.Contains(err.Error(), "status 401") {
 			t.Errorf("got %v, want status 401", err)
 		}
 	})
 	t.Run("a run that is cancelled returns", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		s := testSettings(startStub(t, &stub{deliver: func(e [][]byte) [][]byte {
+		s := testSettings(startStub(t, stubFaults{deliver: func(e [][]byte) [][]byte {
 			cancel(errors.New("enough"))
 			return nil
 		}}))
@@ -97,7 +98,7 @@ func TestFanout(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
-	s := testSettings(startStub(t, &stub{}))
+	s := testSettings(startStub(t, stubFaults{}))
 	s.Floor, s.InFlight = true, 8
 	r, err := Connect(t.Context(), s)
 	if err != nil {
@@ -115,7 +116,7 @@ func TestConnect(t *testing.T) {
 
 func TestIdle(t *testing.T) {
 	t.Run("reads the memory of server and floor", func(t *testing.T) {
-		s := testSettings(startStub(t, &stub{}))
+		s := testSettings(startStub(t, stubFaults{}))
 		s.Floor, s.settleWindow = true, 80*time.Millisecond
 		r, err := Idle(t.Context(), s)
 		if err != nil {
@@ -131,7 +132,7 @@ func TestIdle(t *testing.T) {
 		}
 	})
 	t.Run("without the server's pid it is refused", func(t *testing.T) {
-		s := testSettings(startStub(t, &stub{}))
+		s := testSettings(startStub(t, stubFaults{}))
 		s.PIDs = nil
 		if _, err := Idle(t.Context(), s); err == nil || !strings.Contains(err.Error(), "pid") {
 			t.Errorf("got %v, want an error about the pid", err)
@@ -141,7 +142,7 @@ func TestIdle(t *testing.T) {
 
 func TestTrigger(t *testing.T) {
 	t.Run("measures server and floor", func(t *testing.T) {
-		s := testSettings(startStub(t, &stub{}))
+		s := testSettings(startStub(t, stubFaults{}))
 		s.Floor, s.Connections = true, 4
 		r, err := Trigger(t.Context(), s)
 		if err != nil {
@@ -157,7 +158,7 @@ func TestTrigger(t *testing.T) {
 		}
 	})
 	t.Run("refused requests fail the run", func(t *testing.T) {
-		s := testSettings(startStub(t, &stub{status: "429 Too Many Requests"}))
+		s := testSettings(startStub(t, stubFaults{status: "429 Too Many Requests"}))
 		s.Connections = 4
 		r, err := Trigger(t.Context(), s)
 		if !errors.Is(err, ErrRefused) || len(r.Rounds) != 2 || r.Rounds[0].Failed != r.Rounds[0].Operations {

@@ -4,7 +4,8 @@ import "context"
 
 // Connect measures how fast connections are opened and subscribed, a bounded number
 // at a time, and what each costs the server. An operation is one connection with
-// its handshake and its subscription. All are closed between rounds.
+// its handshake and its subscription; its latency is from connect(2) to
+// subscription_succeeded. All are closed between rounds.
 func Connect(ctx context.Context, s Settings) (Result, error) {
 	return runScenario(ctx, "connect", s, defaultOpenConnections, (*run).open)
 }
@@ -38,8 +39,14 @@ func (r *run) open() error {
 				return err
 			}
 			round.Number, round.Subject, round.Mode = number+1, s.name, "connect+subscribe"
-			r.result.Rounds = append(r.result.Rounds, round)
-			r.progress("round %d/%d %s: %.0f connections/s", number+1, r.settings.Rounds, s.name, round.PerSecond)
+			times, err := s.fleet.ConnectTimes(r.ctx)
+			if err != nil {
+				return err
+			}
+			round.measured(times)
+			if err := r.keep(round, nil, "connections"); err != nil {
+				return err
+			}
 			if err := r.closeAll(s); err != nil {
 				return err
 			}

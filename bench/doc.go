@@ -4,6 +4,7 @@
 //	coordinator (this package)
 //	  |-- client processes   package population   connections, counted deliveries
 //	  |-- floor process      package floor        what the kernel allows, same run
+//	  |-- receiver process   package receiver     where webhooks go
 //	  |-- server process     --spawn, or a foreign one known by its pid
 //	  '-- package rest       triggers through the HTTP API
 //
@@ -19,5 +20,6 @@
 // # Errors
 //
 // A scenario that fails returns what it measured before together with the error.
-// ErrDeliveries means that the server lost, repeated or reordered events.
+// ErrDeliveries means that the server lost, repeated or reordered events, ErrGrowth
+// that its memory or descriptors grew in a soak.
 package bench

@@ -15,8 +15,12 @@ const warmUpEvents = 3
 // Fanout measures deliveries of events on one channel to many subscribers: single
 // events, each triggered when all have the one before, and with Settings.Burst also
 // batches of events. The floor writes each event, or each batch, to each socket
-// with one write(2). An operation is a delivery.
+// with one write(2). An operation is a delivery. With Settings.Overload instead, many
+// events are under way at a time.
 func Fanout(ctx context.Context, s Settings) (Result, error) {
+	if s.Overload > 0 {
+		return runScenario(ctx, "fanout", s, defaultFanoutConnections, (*run).overload)
+	}
 	return runScenario(ctx, "fanout", s, defaultFanoutConnections, (*run).fanout)
 }
 
@@ -45,10 +49,13 @@ func (r *run) fanout() error {
 					return err
 				}
 			}
-			if _, _, err := s.fleet.Totals(r.ctx, true); err != nil {
+			if _, err := s.fleet.Latencies(r.ctx, true); err != nil {
 				return err
 			}
 		}
+	}
+	if r.settings.Burst > 0 {
+		r.result.comparePairs(pair{"rate", fanoutMode(r.settings.Burst), fanoutMode(1)})
 	}
 	for number := range r.settings.Rounds {
 		for _, burst := range modes {
@@ -78,13 +85,22 @@ func (r *run) fanoutRound(number int, s *subject, burst int) error {
 	if err != nil {
 		return err
 	}
-	_, latencies, err := s.fleet.Totals(r.ctx, true)
-	if err != nil {
-		return err
+	round.Number, round.Subject, round.Mode = number, s.name, fanoutMode(burst)
+	return r.keep(round, s.fleet, "deliveries")
+}
+
+// keep adds a round to the result, with the latencies of the events its fleet
+// received in it, and tells the user. things are what its operations were.
+func (r *run) keep(round Round, fleet *population.Fleet, things string) error {
+	if fleet != nil {
+		latencies, err := fleet.Latencies(r.ctx, true)
+		if err != nil {
+			return err
+		}
+		round.measured(latencies)
 	}
-	round.Number, round.Subject, round.Mode, round.Latency = number, s.name, fanoutMode(burst), latencyOf(latencies)
 	r.result.Rounds = append(r.result.Rounds, round)
-	r.progress("round %d/%d %s %s: %.0f deliveries/s", number, r.settings.Rounds, s.name, round.Mode, round.PerSecond)
+	r.progress("round %d/%d %s %s: %.0f %s/s", round.Number, r.settings.Rounds, round.Subject, round.Mode, round.PerSecond, things)
 	return nil
 }
 
@@ -106,56 +122,13 @@ func fanoutMode(burst int) string {
 func (r *run) deliver(s *subject, burst int) error {
 	ctx, cancel := context.WithTimeout(r.ctx, r.settings.deliveryTimeout)
 	defer cancel()
-	arrived := s.fleet.AwaitAsync(ctx, uint64(s.sequence)+uint64(burst))
+	arrived := s.fleet.AwaitAsync(ctx, 0, uint64(s.sequence)+uint64(burst))
 	if err := s.publish(s.sequence+1, burst); err != nil {
 		return fmt.Errorf("%s: %w", s.name, err)
 	}
 	s.sequence += uint32(burst)
 	if err := <-arrived; err != nil {
-		return r.explainLoss(s, err)
+		return r.explainLoss(s.name, s.fleet, uint64(s.sequence)*uint64(r.settings.Connections), err)
 	}
 	return nil
-}
-
-// explainLoss says how many deliveries are missing after a wait that failed.
-func (r *run) explainLoss(s *subject, cause error) error {
-	if r.ctx.Err() != nil {
-		return cause
-	}
-	ctx, cancel := context.WithTimeout(r.ctx, r.settings.deliveryTimeout)
-	defer cancel()
-	totals, _, err := s.fleet.Totals(ctx, false)
-	if err != nil {
-		return fmt.Errorf("%s: %w", s.name, cause)
-	}
-	want := uint64(s.sequence) * uint64(r.settings.Connections)
-	return fmt.Errorf("%w: %s: %d of %d received within %v (%w), %s", ErrDeliveries, s.name,
-		totals.Received, want, r.settings.deliveryTimeout, cause, describe(totals))
-}
-
-// checkFrames verifies at the end that all deliveries were right, and that the
-// floor wrote frames of the server's size.
-func (r *run) checkFrames(subjects []*subject) error {
-	var sizes []int
-	for _, s := range subjects {
-		totals, _, err := s.fleet.Totals(r.ctx, false)
-		if err != nil {
-			return err
-		}
-		if totals.Duplicated+totals.Reordered > 0 {
-			return fmt.Errorf("%w: %s: %s", ErrDeliveries, s.name, describe(totals))
-		}
-		if totals.Foreign > 0 {
-			r.result.verdict("%s: %d messages that are no events of this run", s.name, totals.Foreign)
-		}
-		sizes = append(sizes, totals.MaxFrameBytes)
-	}
-	if len(sizes) == 2 && sizes[0] != sizes[1] {
-		r.result.verdict("frames differ: server %d bytes, floor %d", sizes[0], sizes[1])
-	}
-	return nil
-}
-
-func describe(t population.Totals) string {
-	return fmt.Sprintf("%d duplicated, %d reordered, %d connections dropped %q", t.Duplicated, t.Reordered, t.Dropped, t.Errors)
 }

@@ -51,6 +51,10 @@ func (r *run) measureMemory(s *subject, channels int) (Memory, error) {
 	}
 	// Not every host shows its slabs; zero then, and no figure.
 	slabBefore, slabErr := process.SlabBytes()
+	clients, err := process.ResidentBytes(s.fleet.PIDs())
+	if err != nil {
+		return Memory{}, err
+	}
 	r.progress("connecting %d subscribers on %d channels to the %s", r.settings.Connections, channels, s.name)
 	if err := r.connect(s, channels); err != nil {
 		return Memory{}, err
@@ -60,7 +64,7 @@ func (r *run) measureMemory(s *subject, channels int) (Memory, error) {
 	if err != nil {
 		return Memory{}, err
 	}
-	totals, _, err := s.fleet.Totals(r.ctx, false)
+	totals, err := s.fleet.Counts(r.ctx)
 	if err != nil {
 		return Memory{}, err
 	}
@@ -71,6 +75,9 @@ func (r *run) measureMemory(s *subject, channels int) (Memory, error) {
 	m := Memory{
 		Subject: s.name, Connections: r.settings.Connections, EmptyBytes: empty, LoadedBytes: loaded,
 		BytesPerConnection: float64(loaded-empty) / n, SettleSeconds: time.Since(start).Seconds(), Settled: settled,
+	}
+	if now, err := process.ResidentBytes(s.fleet.PIDs()); err == nil {
+		m.ClientBytesPerConnection = float64(now-clients) / n
 	}
 	if slab, err := process.SlabBytes(); err == nil && slabErr == nil {
 		m.KernelBytesPerConnection = float64(slab-slabBefore) / n

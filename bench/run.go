@@ -17,6 +17,9 @@ import (
 	"resound/bench/wire"
 )
 
+// maxFloorThreads is how many a bare server can have.
+const maxFloorThreads = 64
+
 // run is one scenario under way. Owned by the goroutine that runs it.
 type run struct {
 	ctx      context.Context
@@ -25,7 +28,12 @@ type run struct {
 	channel  string
 	capacity int // connections of one process
 	closers  []func()
+	samples  *sampler
 	result   Result
+
+	// configure writes the configuration file of a spawned server, which may keep
+	// files in folder. Nil means that the app is in its environment.
+	configure func(app wire.App, folder string) ([]byte, error)
 }
 
 // subject is one of the two things measured.
@@ -34,9 +42,11 @@ type subject struct {
 	target   rest.Target
 	pids     []int             // none when unknown
 	fleet    *population.Fleet // nil in scenarios without subscribers
-	sequence uint32            // of the last event published
+	feed     *feed             // events on the run's channel
+	sequence uint32            // of the last event that publish sent
 
-	// publish sends events with consecutive numbers from first to all subscribers.
+	// publish sends events with consecutive numbers from first to all subscribers of
+	// the run's channel: to the floor without a request.
 	publish func(first uint32, events int) error
 }
 
@@ -59,6 +69,7 @@ func runScenario(ctx context.Context, name string, s Settings, connections int, 
 		children: process.NewChildren(),
 		channel:  "bench-" + strings.ToLower(rand.Text()),
 		capacity: capacity,
+		samples:  newSampler(s.sampleInterval),
 		result: Result{
 			Scenario: name, Started: time.Now().UTC(), Commit: process.Commit(ctx),
 			Machine: process.ReadMachine(), Settings: s,
@@ -69,6 +80,7 @@ func runScenario(ctx context.Context, name string, s Settings, connections int, 
 	if ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
+	r.result.Series = r.samples.close()
 	r.result.summarize()
 	r.result.judge()
 	return r.result, err
@@ -94,7 +106,10 @@ func (r *run) subjects() ([]*subject, error) {
 		return []*subject{server}, err
 	}
 	bare, err := r.floor()
-	return []*subject{server, bare}, err
+	if err != nil {
+		return nil, err
+	}
+	return []*subject{server, bare}, nil
 }
 
 // server returns the server under test, which it spawns if asked.
@@ -113,16 +128,9 @@ func (r *run) server() (*subject, error) {
 		}
 		s.target = target
 	}
-	publisher := rest.NewPublisher(s.target)
-	r.closers = append(r.closers, publisher.Close)
-	s.publish = func(first uint32, events int) error {
-		now := process.Nanos()
-		data := make([][]byte, events)
-		for i := range data {
-			data[i] = wire.AppendStamped(nil, wire.Stamp{Sequence: first + uint32(i), SentNanos: now}, r.settings.PayloadBytes)
-		}
-		return publisher.Trigger(r.channel, data, time.Now().Add(r.settings.deliveryTimeout))
-	}
+	s.feed = r.newFeed(s, r.channel)
+	s.publish = func(_ uint32, events int) error { return s.feed.trigger(events, process.Nanos()) }
+	r.samples.addProcesses(s)
 	return s, nil
 }
 
@@ -131,19 +139,24 @@ func (r *run) floor() (*subject, error) {
 	if r.settings.Connections > r.capacity {
 		return nil, fmt.Errorf("floor holds at most %d connections by the descriptor limit, asked for %d", r.capacity, r.settings.Connections)
 	}
-	remote, err := floor.Start(r.children, r.self(SubcommandFloor,
-		"--threads", strconv.Itoa(r.settings.Threads), "--channel", r.channel, "--payload", strconv.Itoa(r.settings.PayloadBytes)))
+	remote, err := r.startFloor(floor.Options{
+		Threads: min(r.settings.Threads, maxFloorThreads), Channel: r.channel, PayloadBytes: r.settings.PayloadBytes, Packed: r.settings.Overload > 0,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &subject{
-		name:   SubjectFloor,
-		target: rest.Target{Address: remote.Address, Host: remote.Address, App: wire.App{Key: "floor"}},
+	s := &subject{
+		name: SubjectFloor,
+		// It looks at no signature.
+		target: rest.Target{Address: remote.Address, Host: remote.Address, App: wire.App{ID: "floor", Key: "floor", Secret: "floor"}},
 		pids:   []int{remote.PID},
 		publish: func(first uint32, events int) error {
 			return remote.Publish(floor.Publication{First: first, Events: events, Nanos: process.Nanos(), Packed: events > 1})
 		},
-	}, nil
+	}
+	s.feed = r.newFeed(s, r.channel)
+	r.samples.addProcesses(s)
+	return s, nil
 }
 
 // floorHTTP starts the bare HTTP server, which expects the signature of app.
@@ -168,27 +181,51 @@ func (r *run) self(subcommand string, args ...string) process.Command {
 
 // newFleet gives a subject its own client processes, not connected yet.
 func (r *run) newFleet(s *subject) error {
+	fleet, err := r.clients(s, "", r.settings.Connections)
+	s.fleet = fleet
+	return err
+}
+
+// clients starts client processes for more connections of a subject. part names them
+// in the series; "" are those that the scenario is about.
+func (r *run) clients(s *subject, part string, connections int) (*population.Fleet, error) {
 	perProcess := r.settings.PerProcess
 	if perProcess == 0 {
 		perProcess = r.capacity
 	}
-	fleet, err := population.NewFleet(r.children, r.self(SubcommandClient), r.settings.Connections, perProcess)
-	s.fleet = fleet
-	return err
+	fleet, err := population.NewFleet(r.children, r.self(SubcommandClient), connections, perProcess)
+	if err != nil {
+		return nil, err
+	}
+	// Before the server: one without connections need not drain.
+	r.closers = append(r.closers, fleet.Close)
+	r.samples.addFleet(r.ctx, s.name, part, fleet)
+	return fleet, nil
+}
+
+// options describe all connections of a subject, subscribed to the run's channel.
+func (r *run) options(s *subject) population.Options {
+	return population.Options{
+		Address:     s.target.Address,
+		Path:        socketPath(s.target),
+		Connections: r.settings.Connections,
+		InFlight:    r.settings.InFlight,
+		Sources:     r.settings.Sources,
+		Channel:     r.channel,
+	}
 }
 
 // connect opens all connections of a subject, over channels or on the one channel
 // when channels is zero.
 func (r *run) connect(s *subject, channels int) error {
-	err := s.fleet.Connect(r.ctx, population.Options{
-		Address:     s.target.Address,
-		Path:        socketPath(s.target),
-		Connections: r.settings.Connections,
-		InFlight:    r.settings.InFlight,
-		Channel:     r.channel,
-		Channels:    channels,
-	})
-	if err != nil {
+	o := r.options(s)
+	o.Channels = channels
+	return r.openFleet(s, s.fleet, o)
+}
+
+// openFleet opens the connections of a fleet.
+func (r *run) openFleet(s *subject, fleet *population.Fleet, o population.Options) error {
+	if err := fleet.Connect(r.ctx, o); err != nil {
 		return fmt.Errorf("connect to %s: %w", s.name, err)
 	}
 	return nil

@@ -24,14 +24,19 @@ type Settings struct {
 	Threads int  `json:"threads"` // of the floor, and workers of a spawned server. Zero means one per core.
 
 	Connections  int           `json:"connections"`             // Zero means the scenario's default.
-	Channels     int           `json:"channels,omitempty"`      // idle: distinct ones. Zero means one per 100 connections.
+	Channels     int           `json:"channels,omitempty"`      // distinct ones. Zero means the scenario's default.
 	PayloadBytes int           `json:"payload_bytes,omitempty"` // of each event's data. Zero means 100.
 	Burst        int           `json:"burst,omitempty"`         // fanout: events per batch, 2 to 10. Zero means single events alone.
 	Events       int           `json:"events,omitempty"`        // fanout: per round, instead of Duration. Zero means by Duration.
-	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round. Zero means 3 s.
+	Overload     int           `json:"overload,omitempty"`      // fanout: publishers at a time, up to 32. Zero means single events.
+	Rate         float64       `json:"rate,omitempty"`          // per second: deliveries, or client events. Zero means the scenario's default.
+	Load         float64       `json:"load,omitempty"`          // latency: share of the measured fan-out rate, instead of Rate. Zero means by Rate.
+	Watchers     int           `json:"watchers,omitempty"`      // storm: subscribers that stay. Zero means 500.
+	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round; soak: of the whole. Zero means 3 s; soak: 1 h.
 	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
 	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
 	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.
+	Sources      []string      `json:"sources,omitempty"`       // addresses to connect from, each for 20,000 connections
 	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min.
 
 	// Self starts this program again; the name of a subcommand is appended to Args.
@@ -45,6 +50,14 @@ type Settings struct {
 	// means 4 s.
 	settleWindow time.Duration
 
+	// stormRetry is how long a refused client waits. Zero means 1 s.
+	//
+	// Pusher: pusher-js tries again 1 s after a lost connection and after 4100.
+	stormRetry time.Duration
+
+	// sampleInterval is that of Result.Series. Zero means 0.5 s.
+	sampleInterval time.Duration
+
 	// Progress gets a line per step. Nil means none.
 	Progress io.Writer `json:"-"`
 }
@@ -52,22 +65,42 @@ type Settings struct {
 // Names of the hidden subcommands that Settings.Self must understand.
 const (
 	SubcommandClient    = "client"     // population.Serve on standard input and output
-	SubcommandFloor     = "floor"      // floor.Serve; flags --threads, --channel, --payload
+	SubcommandFloor     = "floor"      // floor.Serve; flags --threads, --channel, --payload, --packed
 	SubcommandFloorHTTP = "floor-http" // floor.ServeHTTP; flags --secret, --threads
+	SubcommandReceiver  = "receiver"   // receiver.Serve on standard input and output
 )
 
 const (
-	defaultPayloadBytes      = 100
-	defaultDuration          = 3 * time.Second
-	defaultRounds            = 5
-	defaultTimeout           = 5 * time.Minute
-	defaultDeliveryTimeout   = 15 * time.Second
-	defaultSettleWindow      = 4 * time.Second
-	connectionsPerChannel    = 100
-	defaultFanoutConnections = 10_000
-	defaultIdleConnections   = 15_000
-	defaultOpenConnections   = 5_000
-	defaultTriggerCallers    = 64
+	defaultPayloadBytes    = 100
+	defaultDuration        = 3 * time.Second
+	defaultRounds          = 5
+	defaultTimeout         = 5 * time.Minute
+	defaultDeliveryTimeout = 15 * time.Second
+	defaultSettleWindow    = 4 * time.Second
+	defaultSampleInterval  = 500 * time.Millisecond
+	defaultStormRetry      = time.Second
+	connectionsPerChannel  = 100
+	defaultTriggerCallers  = 64
+
+	defaultFanoutConnections  = 10_000
+	defaultIdleConnections    = 15_000
+	defaultOpenConnections    = 5_000
+	defaultSpreadChannels     = 10_000
+	defaultLatencyConnections = 1_000
+	defaultLatencyRate        = 20_000.0
+	defaultPresenceMembers    = 10_000
+	defaultStormConnections   = 15_000
+	defaultStormRounds        = 3
+	defaultStormRate          = 5_000.0
+	defaultWatchers           = 500
+	defaultWebhookRate        = 5_500.0
+	defaultSoakDuration       = time.Hour
+)
+
+// Bounds of settings.
+const (
+	maxRate       = 1e8 // per second
+	maxPublishers = 32  // the window in which a repeated event is told from an old one is 64
 )
 
 // withDefaults fills in what is zero, with connections as the scenario's default,
@@ -81,6 +114,8 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	setDefault(&s.Timeout, defaultTimeout)
 	setDefault(&s.deliveryTimeout, defaultDeliveryTimeout)
 	setDefault(&s.settleWindow, defaultSettleWindow)
+	setDefault(&s.sampleInterval, defaultSampleInterval)
+	setDefault(&s.stormRetry, defaultStormRetry)
 	if s.Progress == nil {
 		s.Progress = io.Discard
 	}
@@ -97,6 +132,11 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	refuse(s.Connections < 1, "%d connections, want 1 or more", s.Connections)
 	refuse(s.Channels < 0, "%d channels, want 0 or more", s.Channels)
 	refuse(s.Burst != 0 && (s.Burst < 2 || s.Burst > wire.MaxBatchEvents), "burst of %d events, want 2 to %d", s.Burst, wire.MaxBatchEvents)
+	refuse(s.Overload < 0 || s.Overload > maxPublishers, "%d publishers, want 1 to %d", s.Overload, maxPublishers)
+	refuse(s.Overload > 0 && s.Burst > 0, "an overload of %d publishers and bursts of %d: give one of them", s.Overload, s.Burst)
+	refuse(!(s.Rate >= 0 && s.Rate <= maxRate), "rate of %v per second, want 0 to %.0f", s.Rate, maxRate)
+	refuse(!(s.Load >= 0 && s.Load <= 1), "load of %v, want 0 to 1", s.Load)
+	refuse(s.Watchers < 0, "%d watchers, want 0 or more", s.Watchers)
 	refuse(s.Events < 0, "%d events, want 0 or more", s.Events)
 	refuse(s.Duration < 0, "rounds of %v, want more than 0", s.Duration)
 	refuse(s.Rounds < 1, "%d rounds, want 1 or more", s.Rounds)

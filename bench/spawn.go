@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +25,9 @@ const (
 
 	// spawnPoll is the pause between two attempts to connect to it.
 	spawnPoll = 20 * time.Millisecond
+
+	// spawnAttempts is on how many ports it is tried.
+	spawnAttempts = 5
 
 	// stopGrace is how long it may drain before it is killed.
 	stopGrace = 3 * time.Second
@@ -50,30 +54,59 @@ func (r *run) spawn() (spawned, error) {
 		return spawned{}, err
 	}
 	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
-	port, err := freePort()
-	if err != nil {
-		return spawned{}, err
-	}
 	app := wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
-	output := &tail{}
-	child, err := r.children.Start(process.Command{
-		Path:   path,
-		Args:   []string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)},
-		Env:    spawnEnvironment(os.Environ(), app),
-		Dir:    folder,
-		Stderr: output,
-	})
-	if err != nil {
-		return spawned{}, err
+	command := process.Command{Path: path, Env: spawnEnvironment(os.Environ(), app), Dir: folder}
+	var config []string
+	if r.configure != nil {
+		if config, err = r.writeConfig(&command, app); err != nil {
+			return spawned{}, err
+		}
 	}
-	r.closers = append(r.closers, func() { child.Stop(stopGrace) })
+	for attempt := 1; ; attempt++ {
+		port, err := freePort()
+		if err != nil {
+			return spawned{}, err
+		}
+		command.Args = append([]string{"start", "--host", "127.0.0.1", "--port", strconv.Itoa(port), "--workers", strconv.Itoa(r.settings.Threads)}, config...)
+		output := &tail{}
+		command.Stderr = output
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		child, err := r.startListening(command, output, address)
+		if err == nil {
+			return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
+		}
+		// Somebody may have taken the port in between.
+		if attempt == spawnAttempts || !strings.Contains(output.String(), "address already in use") {
+			return spawned{}, fmt.Errorf("%s: %w; it wrote %q", r.settings.Spawn, err, output)
+		}
+	}
+}
+
+// startListening starts a server and returns once it accepts connections.
+func (r *run) startListening(command process.Command, output *tail, address string) (*process.Child, error) {
+	child, err := r.children.Start(command)
+	if err != nil {
+		return nil, err
+	}
 	go output.drain(child)
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	if err := awaitListening(r.ctx, child, address); err != nil {
 		child.Stop(0)
-		return spawned{}, fmt.Errorf("%s: %w; it wrote %q", r.settings.Spawn, err, output)
+		return nil, err
 	}
-	return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
+	r.closers = append(r.closers, func() { child.Stop(stopGrace) })
+	return child, nil
+}
+
+// writeConfig gives command a configuration file instead of an app in its environment,
+// and returns the arguments that name it.
+func (r *run) writeConfig(command *process.Command, app wire.App) ([]string, error) {
+	config, err := r.configure(app, command.Dir)
+	if err != nil {
+		return nil, err
+	}
+	command.Env = foreignEnvironment(os.Environ())
+	file := filepath.Join(command.Dir, "reverb.json")
+	return []string{"--config", file}, os.WriteFile(file, config, 0o600)
 }
 
 // spawnEnvironment returns the caller's environment with app as the only one, so
@@ -81,17 +114,14 @@ func (r *run) spawn() (spawned, error) {
 //
 // Reverb: REVERB_APP_ID, REVERB_APP_KEY, REVERB_APP_SECRET.
 func spawnEnvironment(environ []string, app wire.App) []string {
-	var kept []string
-	for _, v := range environ {
-		foreign := false
-		for _, prefix := range []string{"REVERB_", "PUSHER_", "SOKETI_"} {
-			foreign = foreign || strings.HasPrefix(v, prefix)
-		}
-		if !foreign {
-			kept = append(kept, v)
-		}
-	}
-	return append(kept, "REVERB_APP_ID="+app.ID, "REVERB_APP_KEY="+app.Key, "REVERB_APP_SECRET="+app.Secret)
+	return append(foreignEnvironment(environ), "REVERB_APP_ID="+app.ID, "REVERB_APP_KEY="+app.Key, "REVERB_APP_SECRET="+app.Secret)
+}
+
+// foreignEnvironment returns what is no setting of a Pusher-protocol server.
+func foreignEnvironment(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		return strings.HasPrefix(v, "REVERB_") || strings.HasPrefix(v, "PUSHER_") || strings.HasPrefix(v, "SOKETI_")
+	})
 }
 
 // freePort returns a port that was free a moment ago.

@@ -41,11 +41,29 @@ func (r *Result) summarize() {
 		server, floor := r.roundsOf(SubjectServer, mode), r.roundsOf(SubjectFloor, mode)
 		r.addRatio("rate, "+mode+", server / floor", server, floor, perSecond)
 		r.addRatio("CPU, "+mode+", server / floor", server, floor, cpuMicros)
+		r.addRatio("p99, "+mode+", server / floor", server, floor, p99)
 	}
-	for _, mode := range modes[min(len(modes), 1):] {
-		name := mode + " / " + modes[0] + ", server"
-		r.addRatio("rate, "+name, r.roundsOf(SubjectServer, mode), r.roundsOf(SubjectServer, modes[0]), perSecond)
+	for _, p := range r.pairs {
+		for _, subject := range []string{SubjectServer, SubjectFloor} {
+			name := p.what + ", " + p.above + " / " + p.below + ", " + subject
+			r.addRatio(name, r.roundsOf(subject, p.above), r.roundsOf(subject, p.below), measures[p.what])
+		}
 	}
+}
+
+// pair is two modes of one subject to be compared by one of the measures.
+type pair struct{ what, above, below string }
+
+var measures = map[string]func(Round) (float64, bool){"rate": perSecond, "CPU": cpuMicros, "p99": p99}
+
+// comparePairs makes summarize compare modes.
+func (r *Result) comparePairs(pairs ...pair) { r.pairs = append(r.pairs, pairs...) }
+
+func p99(r Round) (float64, bool) {
+	if r.Latency == nil {
+		return 0, false
+	}
+	return float64(r.Latency.P99), true
 }
 
 func (r *Result) roundsOf(subject, mode string) []Round {
@@ -74,7 +92,7 @@ func (r *Result) addRatio(name string, above, below []Round, value func(Round) (
 	}
 }
 
-func perSecond(r Round) (float64, bool) { return r.PerSecond, true }
+func perSecond(r Round) (float64, bool) { return r.PerSecond, r.PerSecond > 0 }
 
 func cpuMicros(r Round) (float64, bool) {
 	if r.CPUMicros == nil {
@@ -94,8 +112,11 @@ func medianOf(rounds []Round) Median {
 	}
 	if rounds[0].CPUMicros != nil {
 		cpu := medianBy(rounds, func(r Round) float64 { return *r.CPUMicros })
+		m.CPUMicros = &cpu
+	}
+	if rounds[0].ServerCores != nil {
 		cores := medianBy(rounds, func(r Round) float64 { return *r.ServerCores })
-		m.CPUMicros, m.ServerCores = &cpu, &cores
+		m.ServerCores = &cores
 	}
 	if rounds[0].Latency != nil {
 		of := func(value func(*Latency) int64) int64 {

@@ -56,8 +56,9 @@ func (r *run) trigger() error {
 			}
 			round.Number = number + 1
 			refused += int(round.Failed)
-			r.result.Rounds = append(r.result.Rounds, round)
-			r.progress("round %d/%d %s: %.0f requests/s", number+1, r.settings.Rounds, s.name, round.PerSecond)
+			if err := r.keep(round, nil, "requests"); err != nil {
+				return err
+			}
 		}
 	}
 	if refused > 0 {
@@ -77,7 +78,8 @@ func (r *run) triggerRound(s *subject, load *rest.Load) (Round, error) {
 	}
 	round, err := m.round(result.Requests)
 	round.Subject, round.Mode = s.name, "trigger"
-	round.Latency, round.Failed = latencyOf(result.Latencies), result.Failed
+	round.Failed = result.Failed
+	round.measured(result.Latencies)
 	if result.Failed > 0 {
 		r.result.verdict("%s: %d of %d requests failed, the first with status %d", s.name, result.Failed, result.Requests, result.Status)
 	}

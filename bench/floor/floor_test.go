@@ -55,20 +55,36 @@ func expect(t *testing.T, conn net.Conn, want []byte) {
 // subscribe takes a connection through handshake and subscription.
 func subscribe(t *testing.T, conn net.Conn, key string) {
 	t.Helper()
+	upgrade(t, conn, key)
+	subscribeTo(t, conn, "bench")
+}
+
+func subscribeTo(t *testing.T, conn net.Conn, channel string) {
+	t.Helper()
+	if _, err := conn.Write(wire.AppendMasked(nil, wire.OpText, wire.AppendSubscribe(nil, channel), 1)); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, conn, wire.AppendFrame(nil, wire.OpText, wire.AppendSubscribed(nil, channel)))
+}
+
+// upgrade takes a connection through the handshake.
+func upgrade(t *testing.T, conn net.Conn, key string) {
+	t.Helper()
 	if _, err := conn.Write(wire.AppendUpgrade(nil, "h", "/app/key", key)); err != nil {
 		t.Fatal(err)
 	}
 	head := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + wire.Accept(key) + "\r\n\r\n"
 	expect(t, conn, wire.AppendFrame([]byte(head), wire.OpText, wire.AppendEstablished(nil, "1.1")))
-	if _, err := conn.Write(wire.AppendMasked(nil, wire.OpText, wire.AppendSubscribe(nil, "bench"), 1)); err != nil {
-		t.Fatal(err)
-	}
-	expect(t, conn, wire.AppendFrame(nil, wire.OpText, wire.AppendSubscribed(nil, "bench")))
 }
 
-func eventFrame(sequence uint32) []byte {
-	data := wire.AppendStamped(nil, wire.Stamp{Sequence: sequence, SentNanos: 7}, 100)
-	return wire.AppendFrame(nil, wire.OpText, wire.AppendEvent(nil, "bench", data))
+func eventFrame(sequence uint32) []byte { return eventFrameOn("bench", sequence) }
+
+func eventFrameOn(channel string, sequence uint32) []byte {
+	return wire.AppendFrame(nil, wire.OpText, wire.AppendEvent(nil, channel, eventData(sequence)))
+}
+
+func eventData(sequence uint32) []byte {
+	return wire.AppendStamped(nil, wire.Stamp{Sequence: sequence, SentNanos: 7}, 100)
 }
 
 func TestServer(t *testing.T) {
@@ -105,8 +121,57 @@ func TestServer(t *testing.T) {
 	})
 }
 
+// TestTriggers publishes over HTTP, as to a server under test.
+func TestTriggers(t *testing.T) {
+	const accepted = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+	app := wire.App{ID: "1", Key: "key", Secret: "secret"}
+	post := func(path string, body []byte) []byte { return app.AppendPost(nil, "h", "", path, body, 0) }
+	for _, o := range []Options{{Threads: 1}, {Threads: 2}, {Threads: 2, Packed: true}} {
+		t.Run(fmt.Sprintf("%+v", o), func(t *testing.T) {
+			s, err := Listen(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			address := fmt.Sprintf("127.0.0.1:%d", s.Port())
+			var both, one []net.Conn
+			for range 4 { // on either thread
+				conn := dial(t, address)
+				upgrade(t, conn, "dGhlIHNhbXBsZSBub25jZQ==")
+				subscribeTo(t, conn, "a")
+				one = append(one, conn)
+				conn = dial(t, address)
+				upgrade(t, conn, "dGhlIHNhbXBsZSBub25jZQ==")
+				subscribeTo(t, conn, "a")
+				subscribeTo(t, conn, "b")
+				both = append(both, conn)
+			}
+			trigger := dial(t, address)
+			single := post(app.EventsPath(), wire.AppendTriggerBody(nil, "b", eventData(1)))
+			batch := post(app.BatchPath(), wire.AppendBatchBody(nil, "a", [][]byte{eventData(2), eventData(3)}))
+			nobody := post(app.EventsPath(), wire.AppendTriggerBody(nil, "c", eventData(4)))
+			if _, err := trigger.Write(bytes.Join([][]byte{single, batch, nobody}, nil)); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, trigger, bytes.Repeat([]byte(accepted), 3))
+			for _, conn := range both {
+				expect(t, conn, bytes.Join([][]byte{eventFrameOn("b", 1), eventFrameOn("a", 2), eventFrameOn("a", 3)}, nil))
+			}
+			for _, conn := range one {
+				expect(t, conn, bytes.Join([][]byte{eventFrameOn("a", 2), eventFrameOn("a", 3)}, nil))
+			}
+			if _, err := io.WriteString(trigger, "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{}"); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := trigger.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("got %d bytes %v for a request in pieces, want EOF", n, err)
+			}
+		})
+	}
+}
+
 func TestListen(t *testing.T) {
-	for _, o := range []Options{{Threads: -1}, {PayloadBytes: 29}} {
+	for _, o := range []Options{{Threads: -1}, {Threads: maxThreads + 1}, {PayloadBytes: 29}} {
 		if s, err := Listen(o); err == nil {
 			s.Close()
 			t.Errorf("got a server with %+v, want an error", o)

@@ -11,13 +11,14 @@ import (
 // Options describes a bare server.
 type Options struct {
 	Threads      int    // Zero means one.
-	Channel      string // named in the event frames
-	PayloadBytes int    // of each event's data; Zero means 100.
+	Channel      string // of the publications
+	PayloadBytes int    // of their events' data. Zero means 100.
+	Packed       bool   // write all that has arrived for a connection with one write(2)
 }
 
 const defaultPayloadBytes = 100
 
-// Publication is a run of events for every connection.
+// Publication is a run of events for every subscriber of Options.Channel.
 type Publication struct {
 	First  uint32 `json:"first"`  // number of the first event
 	Events int    `json:"events"` // how many, with consecutive numbers
@@ -40,21 +41,27 @@ func Listen(o Options) (*Server, error) {
 	if o.PayloadBytes == 0 {
 		o.PayloadBytes = defaultPayloadBytes
 	}
-	if o.Threads < 1 {
-		return nil, fmt.Errorf("%d threads, want 1 or more", o.Threads)
+	if o.Threads < 1 || o.Threads > maxThreads {
+		return nil, fmt.Errorf("%d threads, want 1 to %d", o.Threads, maxThreads)
 	}
 	if err := wire.CheckPayloadBytes(o.PayloadBytes); err != nil {
 		return nil, err
 	}
 	s := &Server{options: o}
-	for range o.Threads {
-		t, err := newThread(o.Channel, s.port)
+	threads := &interest{threads: make(map[string]uint64)}
+	for number := range o.Threads {
+		t, err := newThread(number, s.port, o, threads)
 		if err != nil {
-			s.Close()
+			for _, t := range s.threads {
+				t.closeDescriptors()
+			}
 			return nil, err
 		}
 		s.port = t.port
 		s.threads = append(s.threads, t)
+	}
+	for _, t := range s.threads {
+		t.all = s.threads
 		go t.run()
 	}
 	return s, nil
@@ -65,20 +72,19 @@ func (s *Server) Port() int { return s.port }
 
 // Publish hands p to every thread and does not wait for the writes.
 func (s *Server) Publish(p Publication) {
-	var writes [][]byte
-	var packed []byte
+	var mail []waiting
 	for i := range p.Events {
 		stamp := wire.Stamp{Sequence: p.First + uint32(i), SentNanos: p.Nanos}
 		data := wire.AppendStamped(nil, stamp, s.options.PayloadBytes)
 		frame := wire.AppendFrame(nil, wire.OpText, wire.AppendEvent(nil, s.options.Channel, data))
-		writes = append(writes, frame)
-		packed = append(packed, frame...)
-	}
-	if p.Packed {
-		writes = [][]byte{packed}
+		if p.Packed && i > 0 {
+			mail[0].frames = append(mail[0].frames, frame...)
+			continue
+		}
+		mail = append(mail, waiting{s.options.Channel, frame})
 	}
 	for _, t := range s.threads {
-		t.post(writes)
+		t.post(mail...)
 	}
 }
 

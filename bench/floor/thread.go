@@ -1,6 +1,7 @@
 package floor
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"sync"
@@ -19,43 +20,52 @@ const (
 // thread is one loop of the bare server. Owned by its goroutine but for the
 // mailbox.
 type thread struct {
-	port    int
-	wakeFD  int
-	done    chan struct{}
-	mu      sync.Mutex
-	mailbox [][]byte // each to be written to every connection
-	closing bool
+	number   int
+	port     int
+	wakeFD   int
+	done     chan struct{}
+	mu       sync.Mutex
+	mailbox  []waiting
+	closing  bool
+	all      []*thread // of the server, set before run
+	interest *interest
+	packed   bool
 
 	epollFD, listenFD int
 	buffer            []byte
+	message, frame    []byte // of the event or answer under way
 	established       []byte // frame sent behind the 101
-	subscribed        []byte // frame sent for the first frame received
 	lastKey           string // of the last upgrade
 	lastAnswer        []byte // what it got: 101 and established
 
-	// By descriptor number: the stage of the connection and its place in sockets.
-	stages  []uint8
-	places  []int32
-	sockets []int32 // the subscribed connections
+	channels  map[string]*subscribers
+	unflushed []*subscribers
+
+	// By descriptor number: how far it is, and how often it was closed.
+	stages      []uint8
+	generations []uint32
 }
 
 // Stages of a connection.
 const (
 	stageNone uint8 = iota
-	stageUpgrading
-	stageEstablished
-	stageSubscribed
+	stageNew
+	stageWebSocket
+	stageHTTP
 )
 
-func newThread(channel string, port int) (t *thread, err error) {
+func newThread(number, port int, o Options, n *interest) (t *thread, err error) {
 	t = &thread{
+		number:      number,
+		interest:    n,
+		packed:      o.Packed,
 		done:        make(chan struct{}),
 		epollFD:     -1,
 		listenFD:    -1,
 		wakeFD:      -1,
 		buffer:      make([]byte, readBufferBytes),
 		established: wire.AppendFrame(nil, wire.OpText, wire.AppendEstablished(nil, "1.1")),
-		subscribed:  wire.AppendFrame(nil, wire.OpText, wire.AppendSubscribed(nil, channel)),
+		channels:    make(map[string]*subscribers),
 	}
 	defer func() {
 		if err != nil {
@@ -110,6 +120,7 @@ func (t *thread) run() {
 				t.read(fd)
 			}
 		}
+		t.flush()
 	}
 }
 
@@ -122,9 +133,9 @@ func (t *thread) accept() {
 		}
 		for int(fd) >= len(t.stages) {
 			t.stages = append(t.stages, make([]uint8, batchEvents)...)
-			t.places = append(t.places, make([]int32, batchEvents)...)
+			t.generations = append(t.generations, make([]uint32, batchEvents)...)
 		}
-		t.stages[fd] = stageUpgrading
+		t.stages[fd] = stageNew
 		if t.watch(int(fd)) != nil {
 			t.drop(int(fd))
 		}
@@ -141,22 +152,31 @@ func (t *thread) read(fd int) {
 		t.drop(fd)
 		return
 	}
+	b := t.buffer[:n]
 	switch t.stages[fd] {
-	case stageUpgrading:
-		head := t.buffer[:wire.HeadBytes(t.buffer[:n])]
-		key := wire.HeaderValue(head, "Sec-WebSocket-Key")
-		if len(key) == 0 {
-			t.drop(fd)
-			return
-		}
-		t.stages[fd] = stageEstablished
-		t.write(fd, t.switching(key))
-	case stageEstablished:
-		t.stages[fd] = stageSubscribed
-		t.places[fd] = int32(len(t.sockets))
-		t.sockets = append(t.sockets, int32(fd))
-		t.write(fd, t.subscribed)
+	case stageNew:
+		t.onFirst(fd, b)
+	case stageWebSocket:
+		t.onFrames(fd, b)
+	case stageHTTP:
+		t.onRequests(fd, b)
 	}
+}
+
+// onFirst tells an upgrade from an HTTP request.
+func (t *thread) onFirst(fd int, b []byte) {
+	if bytes.HasPrefix(b, []byte("POST ")) {
+		t.stages[fd] = stageHTTP
+		t.onRequests(fd, b)
+		return
+	}
+	key := wire.HeaderValue(b[:wire.HeadBytes(b)], "Sec-WebSocket-Key")
+	if len(key) == 0 {
+		t.drop(fd)
+		return
+	}
+	t.stages[fd] = stageWebSocket
+	t.write(fd, t.switching(key))
 }
 
 // switching returns the answer to an upgrade with key. The connections of a client
@@ -172,10 +192,10 @@ func (t *thread) switching(key []byte) []byte {
 	return t.lastAnswer
 }
 
-// runMailbox writes the publications that wait and reports whether to go on.
+// runMailbox delivers what waits and reports whether to go on.
 func (t *thread) runMailbox() bool {
 	t.mu.Lock()
-	writes, closing := t.mailbox, t.closing
+	mail, closing := t.mailbox, t.closing
 	t.mailbox = nil
 	var count [8]byte
 	_, _ = unix.Read(t.wakeFD, count[:])
@@ -183,41 +203,24 @@ func (t *thread) runMailbox() bool {
 	if closing {
 		return false
 	}
-	for _, b := range writes {
-		// Backwards: a connection that is dropped is replaced by the last one.
-		for i := len(t.sockets) - 1; i >= 0; i-- {
-			t.write(int(t.sockets[i]), b)
-		}
+	for _, w := range mail {
+		t.deliver(t.channels[w.channel], w.frames)
 	}
 	return true
 }
 
-// write sends b with one write(2). A socket that does not take all of it is
-// dropped: the generator then counts the loss, and the comparison is void.
-func (t *thread) write(fd int, b []byte) {
-	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
-	if errno != 0 || int(n) != len(b) {
-		t.drop(fd)
-	}
-}
-
 func (t *thread) drop(fd int) {
-	if t.stages[fd] == stageSubscribed {
-		last := t.sockets[len(t.sockets)-1]
-		t.sockets[t.places[fd]] = last
-		t.places[last] = t.places[fd]
-		t.sockets = t.sockets[:len(t.sockets)-1]
-	}
 	t.stages[fd] = stageNone
+	t.generations[fd]++
 	_ = unix.Close(fd)
 }
 
-// post hands writes to the thread.
-func (t *thread) post(writes [][]byte) {
+// post hands events to the thread.
+func (t *thread) post(mail ...waiting) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.closing {
-		t.mailbox = append(t.mailbox, writes...)
+		t.mailbox = append(t.mailbox, mail...)
 		_, _ = unix.Write(t.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math/rand/v2"
-
-	"resound/bench/wire"
 )
 
 // stage is how far a connection has come.
@@ -21,11 +19,16 @@ const (
 	stageEnded
 )
 
+// open reports whether the connection has a descriptor.
+func (s stage) open() bool { return s != stageIdle && s != stageEnded }
+
 // conn is one connection. Owned by the loop; kept small and free of pointers.
 type conn struct {
-	sequence wire.Sequence
-	fd       int32
-	stage    stage
+	fd      int32
+	began   uint32 // microseconds after the population's start, when its connect began
+	held    int32  // subscriptions
+	stage   stage
+	refused uint8 // how often, at most 255
 }
 
 // newKey returns a value for Sec-WebSocket-Key. One serves all connections of a

@@ -2,22 +2,16 @@ package population
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"resound/bench/process"
 )
 
-// defaultRequestTimeout is for requests whose context has no deadline.
-const defaultRequestTimeout = time.Minute
-
-// Fleet is one population spread over client processes. Its methods are for one
-// goroutine, except those of the calls AwaitAsync began.
+// Fleet is one population spread over client processes. Its methods are safe for
+// concurrent use, but for Connect, beside which only Counts and Latencies are.
 type Fleet struct {
 	clients []*remote
 	options Options
@@ -51,7 +45,7 @@ func (f *Fleet) PIDs() []int {
 }
 
 // Connect opens o.Connections connections, divided over the processes, and
-// returns when each holds its subscription.
+// returns when each holds its subscriptions.
 func (f *Fleet) Connect(ctx context.Context, o Options) error {
 	if capacity := f.limit * len(f.clients); o.Connections > capacity {
 		return fmt.Errorf("%d connections exceed the %d of %d client processes", o.Connections, capacity, len(f.clients))
@@ -59,7 +53,8 @@ func (f *Fleet) Connect(ctx context.Context, o Options) error {
 	f.options = o
 	_, err := f.all(ctx, func(i int) request {
 		mine := o
-		mine.First, mine.Connections = f.share(i)
+		mine.First, mine.Total = f.share(i), o.Connections
+		mine.Connections = f.share(i+1) - mine.First
 		// The bound holds for the whole fleet.
 		mine.InFlight = max(o.InFlight/len(f.clients), min(o.InFlight, 1))
 		return request{Op: opOpen, Options: &mine}
@@ -67,18 +62,22 @@ func (f *Fleet) Connect(ctx context.Context, o Options) error {
 	return err
 }
 
-// share returns the part of process i: equal ones, so that none is the slowest.
-func (f *Fleet) share(i int) (first, connections int) {
-	n := len(f.clients)
-	first = f.options.Connections * i / n
-	return first, f.options.Connections*(i+1)/n - first
+// share returns the first connection of process i: equal parts, so that none is the
+// slowest.
+func (f *Fleet) share(i int) int { return f.options.Connections * i / len(f.clients) }
+
+// owner returns the process of a connection, and its number there.
+func (f *Fleet) owner(conn int) (client, number int) {
+	for client = len(f.clients) - 1; client > 0 && conn < f.share(client); client-- {
+	}
+	return client, conn - f.share(client)
 }
 
 // AwaitAsync begins to wait until every connection has received as many distinct
-// events since Connect. The channel gets one value.
-func (f *Fleet) AwaitAsync(ctx context.Context, events uint64) <-chan error {
+// events of a lane since Connect. The channel gets one value.
+func (f *Fleet) AwaitAsync(ctx context.Context, lane int, events uint64) <-chan error {
 	result := make(chan error, 1)
-	wait := f.send(ctx, func(int) request { return request{Op: opAwait, Events: events} })
+	wait := f.send(ctx, func(int) request { return request{Op: opAwait, Lane: lane, Events: events} })
 	go func() {
 		_, err := wait()
 		result <- err
@@ -86,26 +85,78 @@ func (f *Fleet) AwaitAsync(ctx context.Context, events uint64) <-chan error {
 	return result
 }
 
-// Totals returns the sums over all processes, and the latencies since the last
-// call with reset.
-func (f *Fleet) Totals(ctx context.Context, reset bool) (Totals, *hdrhistogram.Histogram, error) {
-	answers, err := f.all(ctx, func(int) request { return request{Op: opTotals, Reset: reset} })
-	if err != nil {
-		return Totals{}, nil, err
-	}
+// Counts returns the sums over all processes.
+func (f *Fleet) Counts(ctx context.Context) (Totals, error) {
+	answers, err := f.all(ctx, func(int) request { return request{Op: opCounts} })
 	var sum Totals
-	latencies := NewLatencies()
 	for _, a := range answers {
-		sum = sum.Add(*a.Totals)
-		latencies.Merge(hdrhistogram.Import(a.Latencies))
+		if a.Totals != nil {
+			sum = sum.Add(*a.Totals)
+		}
 	}
-	return sum, latencies, nil
+	return sum, err
+}
+
+// Latencies returns the latencies of all events since the last call with reset.
+func (f *Fleet) Latencies(ctx context.Context, reset bool) (*hdrhistogram.Histogram, error) {
+	return f.histogram(ctx, request{Op: opLatencies, Reset: reset})
+}
+
+// ConnectTimes returns how long each connection took from connect to its last
+// subscription.
+func (f *Fleet) ConnectTimes(ctx context.Context) (*hdrhistogram.Histogram, error) {
+	return f.histogram(ctx, request{Op: opConnects})
+}
+
+func (f *Fleet) histogram(ctx context.Context, q request) (*hdrhistogram.Histogram, error) {
+	answers, err := f.all(ctx, func(int) request { return q })
+	sum := NewLatencies()
+	for _, a := range answers {
+		if a.Latencies != nil {
+			sum.Merge(hdrhistogram.Import(a.Latencies))
+		}
+	}
+	return sum, err
+}
+
+// Join makes a connection of a fleet without a channel a member of channel as user,
+// and returns how many members it was told of, itself among them.
+func (f *Fleet) Join(ctx context.Context, conn int, channel string, user uint32) (members int, err error) {
+	a, err := f.one(ctx, conn, request{Op: opJoin, Channel: channel, User: user})
+	return a.Members, err
+}
+
+// Leave ends a membership.
+func (f *Fleet) Leave(ctx context.Context, conn int, channel string) error {
+	_, err := f.one(ctx, conn, request{Op: opLeave, Channel: channel})
+	return err
+}
+
+// Send makes a connection send perSecond client events a second to its channel, with
+// data of size bytes. Zero stops it and returns how many it sent.
+func (f *Fleet) Send(ctx context.Context, conn, perSecond, size int) (sent uint64, err error) {
+	a, err := f.one(ctx, conn, request{Op: opSend, Rate: perSecond, Size: size})
+	return a.Sent, err
+}
+
+// one asks the process of a connection.
+func (f *Fleet) one(ctx context.Context, conn int, q request) (response, error) {
+	client, number := f.owner(conn)
+	q.Conn = number
+	return f.clients[client].send(ctx, q)()
 }
 
 // Disconnect closes all connections. The processes stay for the next Connect.
 func (f *Fleet) Disconnect(ctx context.Context) error {
 	_, err := f.all(ctx, func(int) request { return request{Op: opClose} })
 	return err
+}
+
+// Close ends the processes, and their connections with them.
+func (f *Fleet) Close() {
+	for _, c := range f.clients {
+		c.child.Stop(0)
+	}
 }
 
 func (f *Fleet) all(ctx context.Context, newRequest func(i int) request) ([]response, error) {
@@ -130,87 +181,4 @@ func (f *Fleet) send(ctx context.Context, newRequest func(i int) request) func()
 		}
 		return answers, errors.Join(errs...)
 	}
-}
-
-// remote is one client process as the coordinator sees it. Safe for concurrent use.
-type remote struct {
-	child *process.Child
-
-	mu      sync.Mutex
-	output  *json.Encoder
-	number  int
-	pending map[int]chan response
-	err     error // why no more answers come
-}
-
-func newRemote(child *process.Child) *remote {
-	r := &remote{child: child, output: json.NewEncoder(child.Stdin), pending: make(map[int]chan response)}
-	go r.readAnswers()
-	return r
-}
-
-// readAnswers hands each answer to the call that waits for it. It ends when the
-// process does, or when its Children is closed.
-func (r *remote) readAnswers() {
-	for decoder := json.NewDecoder(r.child.Stdout); ; {
-		var answer response
-		err := decoder.Decode(&answer)
-		r.mu.Lock()
-		if err != nil {
-			r.err = fmt.Errorf("ended: %w", err)
-			for _, waiting := range r.pending {
-				close(waiting)
-			}
-			clear(r.pending)
-			r.mu.Unlock()
-			return
-		}
-		if waiting, ok := r.pending[answer.Number]; ok {
-			waiting <- answer
-			delete(r.pending, answer.Number)
-		}
-		r.mu.Unlock()
-	}
-}
-
-// send sends q and returns a function that waits for its answer.
-func (r *remote) send(ctx context.Context, q request) func() (response, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		err := r.err
-		return func() (response, error) { return response{}, err }
-	}
-	r.number++
-	q.Number = r.number
-	q.Timeout = defaultRequestTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		q.Timeout = time.Until(deadline)
-	}
-	answer := make(chan response, 1)
-	r.pending[q.Number] = answer
-	if err := r.output.Encode(q); err != nil {
-		delete(r.pending, q.Number)
-		return func() (response, error) { return response{}, fmt.Errorf("send request: %w", err) }
-	}
-	return func() (response, error) {
-		select {
-		case a, ok := <-answer:
-			switch {
-			case !ok:
-				return response{}, r.ended()
-			case a.Error != "":
-				return response{}, errors.New(a.Error)
-			}
-			return a, nil
-		case <-ctx.Done():
-			return response{}, ctx.Err()
-		}
-	}
-}
-
-func (r *remote) ended() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.err
 }

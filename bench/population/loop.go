@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"resound/bench/wire"
 )
 
 const (
@@ -15,8 +17,8 @@ const (
 	// batchEvents is how many ready connections one wait returns at most.
 	batchEvents = 4096
 
-	// readBufferBytes is what one read takes at most. It holds the longest frame.
-	readBufferBytes = 256 << 10
+	// readBufferBytes is the beginning of the longest frame, and what one read takes.
+	readBufferBytes = wire.MaxFrameBytes + 256<<10
 )
 
 // run is the loop: it waits for ready connections, reads each once, runs what was
@@ -27,7 +29,7 @@ func (p *Population) run() {
 	defer p.end()
 	events := make([]unix.EpollEvent, batchEvents)
 	for !p.closing {
-		n, err := waitReady(p.epollFD, events)
+		n, err := waitReady(p.epollFD, events, p.due.timeout())
 		if err != nil {
 			p.totals.noteError(fmt.Sprintf("wait for connections: %v", err))
 			return
@@ -39,20 +41,21 @@ func (p *Population) run() {
 			}
 			p.onReady(events[i].Fd)
 		}
+		p.runDue()
 		p.wakeWaiters()
 	}
 }
 
 // waitReady asks without blocking first: while deliveries stream in there is
 // nearly always something, and then the scheduler need not be told of a block.
-func waitReady(epollFD int, events []unix.EpollEvent) (int, error) {
+func waitReady(epollFD int, events []unix.EpollEvent, timeout int) (int, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(epollFD),
 		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if errno == 0 && n > 0 {
 		return int(n), nil
 	}
 	for {
-		n, err := unix.EpollWait(epollFD, events, -1)
+		n, err := unix.EpollWait(epollFD, events, timeout)
 		if err != unix.EINTR {
 			return n, err
 		}
@@ -87,7 +90,7 @@ func (p *Population) wakeWaiters() {
 // end closes all descriptors.
 func (p *Population) end() {
 	for i := range p.conns {
-		if c := &p.conns[i]; c.stage != stageIdle && c.stage != stageEnded {
+		if c := &p.conns[i]; c.stage.open() {
 			p.closeConn(c)
 		}
 	}

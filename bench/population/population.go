@@ -6,18 +6,20 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 
+	"resound/bench/process"
 	"resound/bench/wire"
 )
 
 // errClosed is what the methods return once the population is closed.
 var errClosed = errors.New("population is closed")
 
-// Population is a set of connections, each with one subscription. Its methods
+// Population is a set of connections with their subscriptions. Its methods
 // are safe for concurrent use; everything below mailbox belongs to the loop.
 type Population struct {
 	wakeFD int // eventfd, readable when the mailbox has something
@@ -38,10 +40,18 @@ type Population struct {
 	tails    map[int32][]byte // bytes of an incomplete frame or head, by connection
 	opened   int              // connections that were begun
 	inFlight int
+	started  int64 // nanoseconds
+	due      due
+
+	// For presence channels.
+	socketIDs []string
+	joins     map[int32]*join
 
 	totals    Totals
+	ledger    *ledger
 	stamps    wire.StampReader
-	latencies *hdrhistogram.Histogram
+	latencies *hdrhistogram.Histogram // of events
+	connects  *hdrhistogram.Histogram // from connect to subscription
 	mask      *rand.Rand
 	waiters   []waiter
 }
@@ -65,8 +75,15 @@ func Open(o Options) (*Population, error) {
 		buffer:    make([]byte, readBufferBytes),
 		conns:     make([]conn, o.Connections),
 		tails:     make(map[int32][]byte),
+		started:   process.Nanos(),
+		joins:     make(map[int32]*join),
+		ledger:    newLedger(o),
 		latencies: NewLatencies(),
+		connects:  NewLatencies(),
 		mask:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+	}
+	if o.App != nil {
+		p.socketIDs = make([]string, o.Connections)
 	}
 	key := newKey(p.mask)
 	p.accept = wire.Accept(key)
@@ -88,11 +105,11 @@ func Open(o Options) (*Population, error) {
 	return p, nil
 }
 
-// Connect opens all connections and returns when each holds its subscription, or
-// with an error as soon as one cannot.
+// Connect opens all connections and returns when each holds its subscriptions. An
+// error comes as soon as one cannot, unless Options.Retry lets it try again.
 func (p *Population) Connect(ctx context.Context) error {
 	return p.await(ctx, p.openMore, func() (bool, error) {
-		if p.totals.Failed+p.totals.Dropped > 0 {
+		if p.totals.Failed > 0 || p.totals.Dropped > 0 && p.options.Retry == 0 {
 			return true, fmt.Errorf("%d of %d connections failed, %d dropped: %q",
 				p.totals.Failed, len(p.conns), p.totals.Dropped, p.totals.Errors)
 		}
@@ -100,31 +117,52 @@ func (p *Population) Connect(ctx context.Context) error {
 	})
 }
 
-// Await returns when every connection has received as many distinct events since
-// the start.
-func (p *Population) Await(ctx context.Context, events uint64) error {
+// Await returns when every connection has received as many distinct events of a
+// lane since the start. It is not for a lane per channel.
+func (p *Population) Await(ctx context.Context, lane int, events uint64) error {
+	if lane < 0 || lane >= len(p.ledger.distinct) {
+		return fmt.Errorf("lane %d of %d", lane, len(p.ledger.distinct))
+	}
 	want := events * uint64(p.options.Connections)
 	return p.await(ctx, nil, func() (bool, error) {
 		if p.totals.Dropped > 0 {
 			return true, fmt.Errorf("%d dropped: %q", p.totals.Dropped, p.totals.Errors)
 		}
-		return p.totals.Received >= want, nil
+		return p.ledger.distinct[lane] >= want, nil
 	})
 }
 
-// Totals returns what was seen so far, and the latencies of the events received
-// since the last call with reset.
-func (p *Population) Totals(ctx context.Context, reset bool) (Totals, *hdrhistogram.Histogram, error) {
+// Counts returns what was seen so far.
+func (p *Population) Counts(ctx context.Context) (Totals, error) {
 	var totals Totals
-	var latencies *hdrhistogram.Histogram
 	err := p.await(ctx, func() {
 		totals = p.totals
-		latencies = hdrhistogram.Import(p.latencies.Export())
+		totals.Errors = slices.Clone(totals.Errors)
+	}, func() (bool, error) { return true, nil })
+	return totals, err
+}
+
+// Latencies returns the latencies of the events received since the last call with
+// reset.
+func (p *Population) Latencies(ctx context.Context, reset bool) (*hdrhistogram.Histogram, error) {
+	return p.histogram(ctx, p.latencies, reset)
+}
+
+// ConnectTimes returns how long each connection took from connect to its last
+// subscription, retries and waits before them not included.
+func (p *Population) ConnectTimes(ctx context.Context) (*hdrhistogram.Histogram, error) {
+	return p.histogram(ctx, p.connects, false)
+}
+
+func (p *Population) histogram(ctx context.Context, h *hdrhistogram.Histogram, reset bool) (*hdrhistogram.Histogram, error) {
+	var taken *hdrhistogram.Histogram
+	err := p.await(ctx, func() {
+		taken = hdrhistogram.Import(h.Export())
 		if reset {
-			p.latencies.Reset()
+			h.Reset()
 		}
 	}, func() (bool, error) { return true, nil })
-	return totals, latencies, err
+	return taken, err
 }
 
 // Close resets all connections and returns when the loop has ended.

@@ -71,10 +71,14 @@ func TestPopulation(t *testing.T) {
 			s.Publish(floor.Publication{First: 1, Events: 1, Nanos: process.Nanos()})
 			s.Publish(floor.Publication{First: 2, Events: 8, Nanos: process.Nanos(), Packed: true})
 			s.Publish(floor.Publication{First: 10, Events: 3, Nanos: process.Nanos()})
-			if err := p.Await(ctx, 12); err != nil {
+			if err := p.Await(ctx, 0, 12); err != nil {
 				t.Fatal(err)
 			}
-			got, latencies, err := p.Totals(ctx, true)
+			got, err := p.Counts(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			latencies, err := p.Latencies(ctx, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,7 +96,7 @@ func TestPopulation(t *testing.T) {
 		ctx := testContext(t)
 		s := listenFloor(t, 1)
 		o := optionsFor(s.Port(), 4)
-		o.First = connectionsPerSource - 2
+		o.First, o.Total = connectionsPerSource-2, connectionsPerSource+2
 		p, err := Open(o)
 		if err != nil {
 			t.Fatal(err)
@@ -130,7 +134,7 @@ func TestPopulation(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
-		if err := p.Await(ctx, 1); err != context.DeadlineExceeded {
+		if err := p.Await(ctx, 0, 1); err != context.DeadlineExceeded {
 			t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 		}
 	})
@@ -214,7 +218,7 @@ func TestProtocol(t *testing.T) {
 		if err := p.Connect(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Await(ctx, 4); err != nil {
+		if err := p.Await(ctx, 0, 4); err != nil {
 			t.Fatal(err)
 		}
 		for _, want := range []string{
@@ -226,7 +230,7 @@ func TestProtocol(t *testing.T) {
 				t.Errorf("got %q sent, want %q", got, want)
 			}
 		}
-		got, _, err := p.Totals(ctx, false)
+		got, err := p.Counts(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,12 +271,12 @@ func TestProtocol(t *testing.T) {
 		defer p.Close()
 		// Whether the loss comes before or after the report of success is chance.
 		if err = p.Connect(ctx); err == nil {
-			err = p.Await(ctx, 1)
+			err = p.Await(ctx, 0, 1)
 		}
 		if err == nil || !strings.Contains(err.Error(), "1 dropped") {
 			t.Errorf("got %v, want 1 dropped", err)
 		}
-		if got, _, err := p.Totals(ctx, false); err != nil || got.Dropped != 1 || got.Failed != 0 || got.Subscribed != 0 {
+		if got, err := p.Counts(ctx); err != nil || got.Dropped != 1 || got.Failed != 0 || got.Subscribed != 0 {
 			t.Errorf("got %+v %v, want 1 dropped", got, err)
 		}
 	})
@@ -285,6 +289,12 @@ func TestOptions(t *testing.T) {
 		"no connection":                 func(o *Options) { o.Connections = 0 },
 		"a negative number of channels": func(o *Options) { o.Channels = -1 },
 		"more than all sources allow":   func(o *Options) { o.First = maxSources * connectionsPerSource },
+		"more than its sources allow":   func(o *Options) { o.First, o.Sources = connectionsPerSource, []string{"127.0.0.1"} },
+		"a source that is no address":   func(o *Options) { o.Sources = []string{"eth0"} },
+		"more connections than all":     func(o *Options) { o.First, o.Total = 1, 1 },
+		"no lane":                       func(o *Options) { o.Lanes = -1 },
+		"a lane for each of no channel": func(o *Options) { o.LanePerChannel = true },
+		"a negative retry":              func(o *Options) { o.Retry = -1 },
 	}
 	for name, change := range bad {
 		t.Run(name+" is refused", func(t *testing.T) {
@@ -316,12 +326,16 @@ func TestFleet(t *testing.T) {
 			if err := f.Connect(ctx, optionsFor(s.Port(), 50)); err != nil {
 				t.Fatal(err)
 			}
-			arrived := f.AwaitAsync(ctx, 4)
+			arrived := f.AwaitAsync(ctx, 0, 4)
 			s.Publish(floor.Publication{First: 1, Events: 4, Nanos: process.Nanos(), Packed: true})
 			if err := <-arrived; err != nil {
 				t.Fatal(err)
 			}
-			got, latencies, err := f.Totals(ctx, true)
+			got, err := f.Counts(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			latencies, err := f.Latencies(ctx, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -334,7 +348,7 @@ func TestFleet(t *testing.T) {
 		})
 	}
 	t.Run("a request out of order is an error", func(t *testing.T) {
-		if err := <-f.AwaitAsync(ctx, 1); err == nil || !strings.Contains(err.Error(), "without an open population") {
+		if err := <-f.AwaitAsync(ctx, 0, 1); err == nil || !strings.Contains(err.Error(), "without an open population") {
 			t.Errorf("got %v, want an error", err)
 		}
 	})

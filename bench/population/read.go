@@ -17,7 +17,7 @@ import (
 func (p *Population) onReady(i int32) {
 	c := &p.conns[i]
 	switch {
-	case c.stage == stageEnded:
+	case !c.stage.open():
 	case c.stage == stageConnecting:
 		p.onConnected(i)
 	default:
@@ -61,7 +61,7 @@ func (p *Population) read(i int32) {
 func (p *Population) readFrames(i int32, b []byte) {
 	c := &p.conns[i]
 	now := int64(0) // read once for all events of this read
-	for len(b) > 0 && c.stage != stageEnded {
+	for len(b) > 0 && c.stage.open() {
 		f, err := wire.Next(b)
 		if err != nil {
 			p.fail(i, err)
@@ -81,7 +81,7 @@ func (p *Population) readFrames(i int32, b []byte) {
 			if now == 0 {
 				now = process.Nanos()
 			}
-			p.onEvent(c, stamp, f.Bytes, now)
+			p.onEvent(i, stamp, f.Bytes, now)
 			continue
 		}
 		p.onMessage(i, f.Payload)
@@ -90,18 +90,22 @@ func (p *Population) readFrames(i int32, b []byte) {
 
 // keep saves the bytes of an incomplete head or frame until the next read.
 func (p *Population) keep(i int32, b []byte) {
-	if len(b) > 0 && p.conns[i].stage != stageEnded {
+	if len(b) > 0 && p.conns[i].stage.open() {
 		p.tails[i] = append([]byte(nil), b...)
 	}
 }
 
 // onEvent counts an event.
-func (p *Population) onEvent(c *conn, stamp wire.Stamp, frameBytes int, now int64) {
-	switch c.sequence.Observe(stamp.Sequence) {
-	case wire.Duplicated:
+func (p *Population) onEvent(i int32, stamp wire.Stamp, frameBytes int, now int64) {
+	outcome, ours := p.ledger.observe(i, stamp.Sequence)
+	switch {
+	case !ours:
+		p.totals.Misdelivered++
+		return
+	case outcome == wire.Duplicated:
 		p.totals.Duplicated++
 		return
-	case wire.Reordered:
+	case outcome == wire.Reordered:
 		p.totals.Reordered++
 	}
 	p.totals.Received++
@@ -113,11 +117,15 @@ func (p *Population) onEvent(c *conn, stamp wire.Stamp, frameBytes int, now int6
 // onMessage handles a text message that is no event of ours.
 func (p *Population) onMessage(i int32, payload []byte) {
 	c := &p.conns[i]
+	if p.options.App != nil && c.stage == stageSubscribed && p.onPresence(i, payload) {
+		return
+	}
 	switch kind := wire.Classify(payload); {
 	case kind == wire.KindEstablished && c.stage == stageEstablished:
-		p.onEstablished(i)
+		p.onEstablished(i, payload)
 	case kind == wire.KindSubscribed && c.stage == stageSubscribing:
-		p.onSubscribed(i)
+		c.held++
+		p.subscribeNext(i)
 	case kind == wire.KindPing:
 		p.totals.Pings++
 		p.answer(i, wire.OpText, wire.Pong)

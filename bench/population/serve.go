@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // client is the state of a client process. Owned by Serve; requests that wait run
@@ -65,21 +67,55 @@ func (c *client) prepare(r request) (func(context.Context) response, error) {
 	case c.population == nil:
 		return nil, fmt.Errorf("request %q without an open population", r.Op)
 	}
-	p := c.population
-	switch r.Op {
-	case opAwait:
-		return func(ctx context.Context) response { return outcome(p.Await(ctx, r.Events)) }, nil
-	case opTotals:
-		return func(ctx context.Context) response {
-			totals, latencies, err := p.Totals(ctx, r.Reset)
-			if err != nil {
-				return outcome(err)
-			}
-			return response{Totals: &totals, Latencies: latencies.Export()}
-		}, nil
-	default:
+	answer, known := operations[r.Op]
+	if !known {
 		return nil, fmt.Errorf("request %q is unknown or out of order", r.Op)
 	}
+	p := c.population
+	return func(ctx context.Context) response {
+		q, err := answer(ctx, p, r)
+		if err != nil {
+			return outcome(err)
+		}
+		return q
+	}, nil
+}
+
+// operations are what an open population can be asked. They may wait.
+var operations = map[string]func(context.Context, *Population, request) (response, error){
+	opAwait: func(ctx context.Context, p *Population, r request) (response, error) {
+		return response{}, p.Await(ctx, r.Lane, r.Events)
+	},
+	opCounts: func(ctx context.Context, p *Population, _ request) (response, error) {
+		totals, err := p.Counts(ctx)
+		return response{Totals: &totals}, err
+	},
+	opLatencies: func(ctx context.Context, p *Population, r request) (response, error) {
+		h, err := p.Latencies(ctx, r.Reset)
+		return snapshot(h), err
+	},
+	opConnects: func(ctx context.Context, p *Population, _ request) (response, error) {
+		h, err := p.ConnectTimes(ctx)
+		return snapshot(h), err
+	},
+	opJoin: func(ctx context.Context, p *Population, r request) (response, error) {
+		members, err := p.Join(ctx, r.Conn, r.Channel, r.User)
+		return response{Members: members}, err
+	},
+	opLeave: func(ctx context.Context, p *Population, r request) (response, error) {
+		return response{}, p.Leave(ctx, r.Conn, r.Channel)
+	},
+	opSend: func(ctx context.Context, p *Population, r request) (response, error) {
+		sent, err := p.Send(ctx, r.Conn, r.Rate, r.Size)
+		return response{Sent: sent}, err
+	},
+}
+
+func snapshot(h *hdrhistogram.Histogram) response {
+	if h == nil {
+		return response{}
+	}
+	return response{Latencies: h.Export()}
 }
 
 func (c *client) close() {

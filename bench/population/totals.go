@@ -25,11 +25,21 @@ type Totals struct {
 	Subscribed int    `json:"subscribed"` // connections that hold their subscription now
 	Failed     int    `json:"failed"`     // connections that never got that far
 	Dropped    int    `json:"dropped"`    // connections lost after it
-	Received   uint64 `json:"received"`   // distinct events
-	Duplicated uint64 `json:"duplicated"` // events received again
-	Reordered  uint64 `json:"reordered"`  // distinct events that came after a later one
-	Foreign    uint64 `json:"foreign"`    // messages that are neither events of ours nor protocol
 	Pings      uint64 `json:"pings"`      // answered
+	Foreign    uint64 `json:"foreign"`    // messages that are neither events of ours nor protocol
+
+	// With Options.Retry.
+	Refused      uint64 `json:"refused"`       // connections refused or lost before their subscription, each time
+	RefusedAgain int    `json:"refused_again"` // connections that were refused more than once
+
+	Received     uint64 `json:"received"`     // distinct events
+	Duplicated   uint64 `json:"duplicated"`   // events received again
+	Reordered    uint64 `json:"reordered"`    // distinct events that came after a later one
+	Misdelivered uint64 `json:"misdelivered"` // events on channels the connection has not subscribed to
+
+	// Members of the population itself that came to a presence channel, and left.
+	Arrivals   uint64 `json:"arrivals"`
+	Departures uint64 `json:"departures"`
 
 	// Frame sizes of the events, header included; 0 when there were none.
 	MinFrameBytes int `json:"min_frame_bytes"`
@@ -43,11 +53,16 @@ func (t Totals) Add(u Totals) Totals {
 	t.Subscribed += u.Subscribed
 	t.Failed += u.Failed
 	t.Dropped += u.Dropped
+	t.Pings += u.Pings
+	t.Foreign += u.Foreign
+	t.Refused += u.Refused
+	t.RefusedAgain += u.RefusedAgain
 	t.Received += u.Received
 	t.Duplicated += u.Duplicated
 	t.Reordered += u.Reordered
-	t.Foreign += u.Foreign
-	t.Pings += u.Pings
+	t.Misdelivered += u.Misdelivered
+	t.Arrivals += u.Arrivals
+	t.Departures += u.Departures
 	if t.MinFrameBytes == 0 || u.MinFrameBytes != 0 && u.MinFrameBytes < t.MinFrameBytes {
 		t.MinFrameBytes = u.MinFrameBytes
 	}
@@ -78,3 +93,7 @@ func (t *Totals) noteFrame(bytes int) {
 	}
 	t.MaxFrameBytes = max(t.MaxFrameBytes, bytes)
 }
+
+// Wrong returns how many deliveries were repeated, out of order or for another
+// connection.
+func (t Totals) Wrong() uint64 { return t.Duplicated + t.Reordered + t.Misdelivered }

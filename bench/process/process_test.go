@@ -167,3 +167,34 @@ func TestReadMachine(t *testing.T) {
 		t.Errorf("got %+v, want cores, kernel and Go version", m)
 	}
 }
+
+func TestSleepUntil(t *testing.T) {
+	at := Nanos() + int64(5*time.Millisecond)
+	SleepUntil(at)
+	if now := Nanos(); now < at {
+		t.Errorf("got back %v before the time", time.Duration(at-now))
+	}
+	SleepUntil(at) // in the past: at once
+}
+
+func TestOpen(t *testing.T) {
+	self := []int{os.Getpid()}
+	before, err := Descriptors(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if after, err := Descriptors(append(self, self...)); err != nil || after < 2*before+2 {
+		t.Errorf("got %d descriptors %v of this process twice after one more, want %d or more", after, err, 2*before+2)
+	}
+	if threads, err := Threads(self); err != nil || threads < 1 {
+		t.Errorf("got %d threads %v, want 1 or more", threads, err)
+	}
+	if _, err := Descriptors([]int{1 << 30}); err == nil {
+		t.Error("got descriptors of a process that does not exist, want an error")
+	}
+}

@@ -40,8 +40,7 @@ type Load struct {
 	address     netip.AddrPort
 	epollFD     int
 	connections []loadConn
-	requests    [][]byte
-	next        int
+	next        func(connection int) []byte
 	started     int64 // nanoseconds, for the latencies of this run
 	stopping    bool
 	busy        int
@@ -87,23 +86,34 @@ func NewLoad(t Target, connections int) (*Load, error) {
 	return l, nil
 }
 
-// Sign makes the requests of the next runs, with data of payloadBytes each. It
-// takes some milliseconds; a server accepts them for ten minutes.
+// Sign makes the requests of the next runs, for channels without a subscriber and
+// with data of payloadBytes each. It takes some milliseconds; a server accepts them
+// for ten minutes.
 func (l *Load) Sign(payloadBytes int, now time.Time) {
-	l.requests = l.requests[:0]
+	requests := make([][]byte, signedRequests)
 	app := l.target.App
-	for i := range signedRequests {
+	for i := range requests {
 		data := wire.AppendStamped(nil, wire.Stamp{Sequence: uint32(i + 1), SentNanos: now.UnixNano()}, payloadBytes)
 		body := wire.AppendTriggerBody(nil, "bench-idle-"+strconv.Itoa(i%loadChannels), data)
-		l.requests = append(l.requests, app.AppendPost(nil, l.target.Host, l.target.Prefix, app.EventsPath(), body, now.Unix()))
+		requests[i] = app.AppendPost(nil, l.target.Host, l.target.Prefix, app.EventsPath(), body, now.Unix())
+	}
+	sent := 0
+	l.next = func(int) []byte {
+		sent++
+		return requests[sent%signedRequests]
 	}
 }
 
+// Use makes next give the requests of the next runs, whole ones, each valid until it
+// is called again. connection is that on which the request will be sent, from 0 on;
+// the requests of one connection are answered in turn.
+func (l *Load) Use(next func(connection int) []byte) { l.next = next }
+
 // Run keeps every connection busy for about duration, then waits for the last
-// answers, at most grace longer. Sign must have been called.
+// answers, at most grace longer. Sign or Use must have been called.
 func (l *Load) Run(duration, grace time.Duration) (LoadResult, error) {
-	if len(l.requests) == 0 {
-		return LoadResult{}, errors.New("no requests are signed")
+	if l.next == nil {
+		return LoadResult{}, errors.New("there are no requests to send")
 	}
 	l.result = LoadResult{Latencies: hdrhistogram.New(1, maxLatencyMicros, 2)}
 	l.stopping = false
@@ -137,8 +147,7 @@ func (l *Load) Run(duration, grace time.Duration) (LoadResult, error) {
 // send sends the next request on connection i.
 func (l *Load) send(i int) error {
 	c := &l.connections[i]
-	request := l.requests[l.next%len(l.requests)]
-	l.next++
+	request := l.next(i)
 	c.sent = process.Nanos()
 	if n, err := unix.Write(c.fd, request); err != nil || n < len(request) {
 		return fmt.Errorf("send request: %d of %d bytes: %w", n, len(request), err)

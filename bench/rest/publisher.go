@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"resound/bench/wire"
@@ -19,8 +20,9 @@ type Target struct {
 	App     wire.App
 }
 
-// Publisher triggers events over one keep-alive connection. A server that closes
-// the connection behind each answer costs it a connect per event.
+// Publisher asks the API, one request after the other, over one keep-alive
+// connection. A server that closes the connection behind each answer costs it a
+// connect per request.
 type Publisher struct {
 	target   Target
 	conn     net.Conn // nil when it must be dialed
@@ -43,19 +45,45 @@ func (p *Publisher) Trigger(channel string, data [][]byte, deadline time.Time) e
 		path, body = app.BatchPath(), wire.AppendBatchBody(nil, channel, data)
 	}
 	p.request = app.AppendPost(p.request[:0], p.target.Host, p.target.Prefix, path, body, time.Now().Unix())
+	if _, err := p.ask(deadline); err != nil {
+		return fmt.Errorf("trigger: %w", err)
+	}
+	return nil
+}
+
+// Get asks for path, signed, and returns the body of the answer 200, valid until the
+// next call.
+func (p *Publisher) Get(path string, deadline time.Time) ([]byte, error) {
+	p.request = p.target.App.AppendGet(p.request[:0], p.target.Host, p.target.Prefix, path, time.Now().Unix())
+	body, err := p.ask(deadline)
+	if err != nil {
+		return nil, fmt.Errorf("get %s: %w", path, err)
+	}
+	return body, nil
+}
+
+// ask sends the request and returns the body of the answer 200.
+func (p *Publisher) ask(deadline time.Time) ([]byte, error) {
 	reused := p.conn != nil
 	response, err := p.roundTrip(deadline)
-	if reused && errors.Is(err, io.EOF) {
-		// Closed while idle, before our request: the server cannot have seen it.
+	if reused && closedIdle(err) {
+		// Closed before our request came: had the server seen it nevertheless, the
+		// subscribers would count its events as repeated.
 		response, err = p.roundTrip(deadline)
 	}
 	if err != nil {
-		return fmt.Errorf("trigger: %w", err)
+		return nil, err
 	}
 	if response.Status != 200 {
-		return fmt.Errorf("trigger answered status %d: %.200s", response.Status, strings.TrimSpace(string(response.Body)))
+		return nil, fmt.Errorf("answered status %d: %.200s", response.Status, strings.TrimSpace(string(response.Body)))
 	}
-	return nil
+	return response.Body, nil
+}
+
+// closedIdle reports whether the server closed a kept connection without an answer,
+// by its end or, when our request crossed it, by a reset.
+func closedIdle(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // roundTrip sends the request and reads its response, valid until the next call.
@@ -85,7 +113,7 @@ func (p *Publisher) roundTrip(deadline time.Time) (response wire.Response, err e
 			return response, parseErr
 		}
 		if err != nil {
-			if len(p.received) > 0 && errors.Is(err, io.EOF) {
+			if len(p.received) > 0 && closedIdle(err) {
 				err = io.ErrUnexpectedEOF
 			}
 			return wire.Response{}, err

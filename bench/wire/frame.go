@@ -18,8 +18,9 @@ const (
 )
 
 // MaxFrameBytes is the longest frame, header included, that Next accepts. It
-// bounds what one connection of a misbehaving server can make the client keep.
-const MaxFrameBytes = 128 << 10
+// bounds what one connection of a misbehaving server can make the client keep, and
+// is enough for the roster of 20,000 members.
+const MaxFrameBytes = 1 << 20
 
 const (
 	bitFin   = 0x80
@@ -104,6 +105,33 @@ func AppendMasked(dst []byte, opcode byte, payload []byte, key uint32) []byte {
 		dst = append(dst, c^mask[i&3])
 	}
 	return dst
+}
+
+// Unmask reads the first frame of b, which a client sent, and unmasks its payload
+// in place. It reports false when b does not begin with a whole masked frame of at
+// most 65,535 bytes.
+//
+// RFC 6455 section 5.3.
+func Unmask(b []byte) (payload, rest []byte, ok bool) {
+	if len(b) < 6 || b[1]&bitMask == 0 {
+		return nil, nil, false
+	}
+	header, length := 2, int(b[1]&^bitMask)
+	switch length {
+	case length16:
+		header, length = 4, int(binary.BigEndian.Uint16(b[2:]))
+	case length64:
+		return nil, nil, false
+	}
+	if len(b) < header+4+length {
+		return nil, nil, false
+	}
+	mask := b[header : header+4]
+	payload = b[header+4 : header+4+length]
+	for i := range payload {
+		payload[i] ^= mask[i&3]
+	}
+	return payload, b[header+4+length:], true
 }
 
 func appendHeader(dst []byte, opcode, mask byte, length int) []byte {

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// MaxBodyBytes is the longest response body accepted.
-const MaxBodyBytes = 64 << 10
+// MaxBodyBytes is the longest response body accepted: the roster of 20,000 members.
+const MaxBodyBytes = 1 << 20
 
 // Response is one HTTP response. Valid as long as the bytes it was read from.
 type Response struct {

@@ -37,3 +37,13 @@ func (s *Sequence) Observe(number uint32) Outcome {
 	s.seen |= 1 << back
 	return Reordered
 }
+
+// Seen reports whether a number was received. It takes numbers too old to know for
+// received.
+func (s *Sequence) Seen(number uint32) bool {
+	if number > s.last {
+		return false
+	}
+	back := s.last - number
+	return back >= windowEvents || s.seen&(1<<back) != 0
+}

@@ -56,6 +56,23 @@ func (a App) AppendPost(dst []byte, host, prefix, path string, body []byte, unix
 	return append(dst, body...)
 }
 
+// AppendGet appends a whole signed keep-alive GET request to dst, with prefix as in
+// AppendPost. path contains nothing that a URL escapes.
+//
+// Pusher: HTTP API, "Authentication".
+func (a App) AppendGet(dst []byte, host, prefix, path string, unixSeconds int64) []byte {
+	query := "auth_key=" + a.Key + "&auth_timestamp=" + strconv.FormatInt(unixSeconds, 10) + "&auth_version=1.0"
+	signature := Sign(a.Secret, "GET\n"+path+"\n"+query)
+	return fmt.Appendf(dst, "GET %s%s?%s&auth_signature=%s HTTP/1.1\r\nHost: %s\r\n\r\n", prefix, path, query, signature, host)
+}
+
+// UsersPath is the path of the members of a presence channel.
+//
+// Pusher: HTTP API, "GET users".
+func (a App) UsersPath(channel string) string {
+	return "/apps/" + a.ID + "/channels/" + channel + "/users"
+}
+
 // EventsPath is the path that triggers one event.
 //
 // Pusher: HTTP API, "POST event".

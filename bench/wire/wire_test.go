@@ -92,7 +92,7 @@ func TestNextRejects(t *testing.T) {
 			}
 		})
 	}
-	for _, length := range []string{"\x00\x00\x00\x00\x00\x02\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
+	for _, length := range []string{"\x00\x00\x00\x00\x00\x10\x00\x00", "\xff\xff\xff\xff\xff\xff\xff\xff"} {
 		t.Run(fmt.Sprintf("a length of %x before its payload is waited for", length), func(t *testing.T) {
 			if _, err := Next([]byte("\x81\x7f" + length)); err == nil || !strings.Contains(err.Error(), "exceeds limit") {
 				t.Errorf("got %v, want an error about the limit", err)

@@ -9,6 +9,7 @@ import (
 	"resound/bench/floor"
 	"resound/bench/population"
 	"resound/bench/process"
+	"resound/bench/receiver"
 )
 
 // The hidden commands below are what the coordinator starts; they speak JSON lines
@@ -38,9 +39,17 @@ func newFloor() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&o.Threads, "threads", 1, "threads, each with its own listening socket")
-	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel named in the event frames")
+	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel of the publications")
 	cmd.Flags().IntVar(&o.PayloadBytes, "payload", 0, "bytes of each event's data (default 100)")
+	cmd.Flags().BoolVar(&o.Packed, "packed", false, "write what has arrived for a connection with one write")
 	return cmd
+}
+
+func newReceiver() *cobra.Command {
+	return &cobra.Command{
+		Use: bench.SubcommandReceiver, Short: "Receive webhooks", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return receiver.Serve(os.Stdin, os.Stdout) },
+	}
 }
 
 func newFloorHTTP() *cobra.Command {

@@ -10,11 +10,14 @@ func newFanout() *cobra.Command {
 	return newScenario("fanout", "Deliveries on one channel with many subscribers",
 		`All connections subscribe to one channel. Each event is triggered over HTTP when
 every subscriber has the one before; with --burst, batches of events as well.
+With --overload several publishers trigger at a time, each its next event when
+everybody has its last: events come faster than they can be sent one by one.
 Lost, repeated or reordered deliveries make the run fail.`,
 		bench.Fanout, func(cmd *cobra.Command, s *bench.Settings) {
 			connectionFlags(cmd, s, "10000")
 			payloadFlag(cmd, s)
 			cmd.Flags().IntVar(&s.Burst, "burst", 0, "measure batches of this many events too, 2 to 10")
+			cmd.Flags().IntVar(&s.Overload, "overload", 0, "instead, this many publishers at a time, 1 to 32, so that events wait to be sent")
 			cmd.Flags().IntVar(&s.Events, "events", 0, "events per round (default as many as --seconds allow)")
 			roundFlags(cmd, s)
 		})
@@ -54,9 +57,91 @@ between rounds.`,
 		})
 }
 
+func newSpread() *cobra.Command {
+	return newScenario("spread", "Events on many channels with one subscriber each",
+		`Keeps 64 signed triggers under way, to all channels in turn. With more channels
+than connections, each connection subscribes to several. Lost, repeated,
+reordered or misdelivered events make the run fail.`,
+		bench.Spread, func(cmd *cobra.Command, s *bench.Settings) {
+			channelsFlag(cmd, s, "10000")
+			connectionFlags(cmd, s, "one per channel, at most 10000")
+			payloadFlag(cmd, s)
+			roundFlags(cmd, s)
+		})
+}
+
+func newLatency() *cobra.Command {
+	return newScenario("latency", "How late deliveries are at a steady rate",
+		`Triggers events for one channel at the pace that gives --rate deliveries a second,
+whatever the server does, and counts latency from the moment each event was
+meant to be sent. With --load 0.5 the rate is half of what the server delivers one
+event after the other, measured first.`,
+		bench.Paced, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "1000")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "deliveries per second (default 20000)")
+			cmd.Flags().Float64Var(&s.Load, "load", 0, "share of the fan-out rate instead, above 0 to 1")
+			payloadFlag(cmd, s)
+			roundFlags(cmd, s)
+		})
+}
+
+func newPresence() *cobra.Command {
+	return newScenario("presence", "Members who come and go on a large presence channel",
+		`All connections are members of one presence channel. One user after the other
+joins and leaves, every fourth with two connections; the next comes when every
+member was told. Members must be told exactly once of each, and the roster be
+right at the end. There is no floor for it.`,
+		bench.Presence, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			roundFlags(cmd, s)
+		})
+}
+
+func newStorm() *cobra.Command {
+	return newScenario("storm", "Everybody drops at once and returns at once",
+		`Drops all connections and lets them come back together, a refused one trying
+again after a second, while --watchers others get a steady stream. Reports the time
+until all are back, how many were refused and how many more than once, and the
+others' latency before and during the storm. A lost event makes the run fail.`,
+		bench.Storm, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "15000")
+			cmd.Flags().IntVar(&s.Watchers, "watchers", 0, "subscribers that stay (default 500)")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "their deliveries per second (default 5000)")
+			cmd.Flags().Var((*secondsValue)(&s.Duration), "seconds", "how long the stream is measured before the storm (default 3)")
+			cmd.Flags().IntVar(&s.Rounds, "rounds", 0, "storms (default 3)")
+		})
+}
+
+func newSoak() *cobra.Command {
+	return newScenario("soak", "A mix of all for a long time",
+		`Streams events to all connections while others subscribe to many channels, come
+and go on a presence channel, and drop and return. Fails when the server's memory
+or descriptors grow, or when a delivery is lost, repeated or out of order.`,
+		bench.Soak, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "1000")
+			cmd.Flags().DurationVar(&s.Duration, "duration", 0, "how long (default 1h)")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "deliveries of the stream per second (default 5000)")
+			payloadFlag(cmd, s)
+		})
+}
+
+func newWebhook() *cobra.Command {
+	return newScenario("webhook", "What webhooks cost the fan-out of a spawned server",
+		`Starts a receiver and a server with one webhook. While a connection sends --rate
+client events a second, in turn on a channel of the webhook and on another, events
+go to all other connections as in fanout. The ratio of the two is the webhook's.`,
+		bench.Webhook, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "client events per second, up to 20000 (default 5500)")
+			payloadFlag(cmd, s)
+			roundFlags(cmd, s)
+		})
+}
+
 func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
 	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
 	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
+	cmd.Flags().StringSliceVar(&s.Sources, "source", nil, "addresses to connect from, each for 20000 connections (comma list; default 127.0.0.x for a server there)")
 	cmd.Flags().IntVar(&s.InFlight, "in-flight", 0, "handshakes under way at a time (default 256)")
 }
 

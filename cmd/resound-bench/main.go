@@ -1,6 +1,6 @@
-// Command resound-bench measures Pusher-protocol servers: fan-out, memory of idle
-// connections, HTTP triggers and connects, each beside the floor that a bare server
-// reaches on the same host in the same run.
+// Command resound-bench measures Pusher-protocol servers: deliveries, latency, memory,
+// triggers, connects, presence, storms and what else a server must stand, beside the
+// floor that a bare server reaches on the same host in the same run.
 package main
 
 import (
@@ -67,6 +67,8 @@ the host the server is.`,
 		Args: cobra.ArbitraryArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(), newClient(), newFloor(), newFloorHTTP())
+	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(),
+		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(), newSoak(),
+		newClient(), newFloor(), newFloorHTTP(), newReceiver())
 	return root
 }
