@@ -140,15 +140,18 @@ func TestIdle(t *testing.T) {
 }
 
 func TestTrigger(t *testing.T) {
-	t.Run("measures server and floor", func(t *testing.T) {
+	t.Run("measures server, floor, and the bare server that checks nothing", func(t *testing.T) {
 		s := testSettings(startStub(t, &stub{}))
 		s.Floor, s.Connections = true, 4
 		r, err := Trigger(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(r.Rounds); got != 4 {
-			t.Fatalf("got %d rounds, want 4", got)
+		if got := len(r.Rounds); got != 6 {
+			t.Fatalf("got %d rounds, want 6", got)
+		}
+		if got := len(r.Ratios); got != 4 {
+			t.Errorf("got %d ratios, want rate and CPU over floor and unchecked", got)
 		}
 		for _, round := range r.Rounds {
 			if round.Operations < 4 || round.Failed != 0 {
@@ -213,6 +216,7 @@ func TestSettings(t *testing.T) {
 		"a burst of 11":         func(s *Settings) { s.Burst = 11 },
 		"a burst of 1":          func(s *Settings) { s.Burst = 1 },
 		"negative rounds":       func(s *Settings) { s.Rounds = -1 },
+		"a floor in Basic":      func(s *Settings) { s.FloorKind = "basic" },
 		"another scheme":        func(s *Settings) { s.Target = "http://127.0.0.1:1" },
 		"a target with a query": func(s *Settings) { s.Target = "ws://127.0.0.1:1/?x" },
 	}

@@ -44,6 +44,7 @@ func playRole(subcommand string, args []string) error {
 	flags := flag.NewFlagSet(subcommand, flag.ExitOnError)
 	var o floor.Options
 	flags.IntVar(&o.Threads, "threads", 1, "")
+	flags.BoolVar(&o.Packed, "packed", false, "")
 	flags.StringVar(&o.Channel, "channel", "", "")
 	flags.IntVar(&o.PayloadBytes, "payload", 0, "")
 	secret := flags.String("secret", "", "")
@@ -175,6 +176,7 @@ func testSettings(target string) Settings {
 		App:         wire.App{ID: "1", Key: "key", Secret: "secret"},
 		PIDs:        []int{os.Getpid()},
 		Self:        process.Command{Path: os.Args[0], Stderr: os.Stderr},
+		FloorKind:   FloorGo,
 		Connections: 50,
 		Rounds:      2,
 		Events:      16,

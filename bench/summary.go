@@ -33,14 +33,17 @@ func (r *Result) summarize() {
 		}
 	}
 	for _, mode := range modes {
-		for _, subject := range []string{SubjectServer, SubjectFloor} {
+		for _, subject := range subjects {
 			if rounds := r.roundsOf(subject, mode); len(rounds) > 0 {
 				r.Medians = append(r.Medians, medianOf(rounds))
 			}
 		}
-		server, floor := r.roundsOf(SubjectServer, mode), r.roundsOf(SubjectFloor, mode)
-		r.addRatio("rate, "+mode+", server / floor", server, floor, perSecond)
-		r.addRatio("CPU, "+mode+", server / floor", server, floor, cpuMicros)
+		server := r.roundsOf(SubjectServer, mode)
+		for _, subject := range subjects[1:] {
+			below := r.roundsOf(subject, mode)
+			r.addRatio("rate, "+mode+", server / "+subject, server, below, perSecond)
+			r.addRatio("CPU, "+mode+", server / "+subject, server, below, cpuMicros)
+		}
 	}
 	for _, mode := range modes[min(len(modes), 1):] {
 		name := mode + " / " + modes[0] + ", server"

@@ -38,7 +38,8 @@ func newFloor() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&o.Threads, "threads", 1, "threads, each with its own listening socket")
-	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel named in the event frames")
+	cmd.Flags().BoolVar(&o.Packed, "packed", false, "join what waits for a channel into one write")
+	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel of publications that name none")
 	cmd.Flags().IntVar(&o.PayloadBytes, "payload", 0, "bytes of each event's data (default 100)")
 	return cmd
 }

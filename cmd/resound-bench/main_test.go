@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
+
+	"resound/bench"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -23,6 +27,7 @@ func TestCommandLine(t *testing.T) {
 		{"a scenario without a server is refused", []string{"trigger"}, "neither a target nor a binary"},
 		{"a round of no length is refused", []string{"fanout", "--seconds", "0"}, "outside"},
 		{"a round of no number is refused", []string{"fanout", "--seconds", "NaN"}, "outside"},
+		{"a floor of no kind is refused", []string{"fanout", "--spawn", "x", "--floor=rust"}, "rust"},
 		{"a payload too short for its stamp is refused", []string{"fanout", "--spawn", "x", "--payload", "29"}, "29"},
 	}
 	for _, tt := range tests {
@@ -53,6 +58,31 @@ func TestCommandLine(t *testing.T) {
 			t.Errorf("got help with hidden commands:\n%s", out.String())
 		}
 	})
+}
+
+func TestFloorValue(t *testing.T) {
+	tests := []struct {
+		arg  string
+		want bench.Settings
+	}{
+		{"--floor", bench.Settings{Floor: true}},
+		{"--floor=auto", bench.Settings{Floor: true}},
+		{"--floor=c", bench.Settings{Floor: true, FloorKind: bench.FloorC}},
+		{"--floor=go", bench.Settings{Floor: true, FloorKind: bench.FloorGo}},
+		{"--floor=false", bench.Settings{}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.arg, func(t *testing.T) {
+			var got *bench.Settings
+			cmd := newScenario("x", "", "", nil, func(_ *cobra.Command, s *bench.Settings) { got = s })
+			if err := cmd.ParseFlags([]string{tt.arg}); err != nil {
+				t.Fatal(err)
+			}
+			if got.Floor != tt.want.Floor || got.FloorKind != tt.want.FloorKind {
+				t.Errorf("got floor %v %q, want %v %q", got.Floor, got.FloorKind, tt.want.Floor, tt.want.FloorKind)
+			}
+		})
+	}
 }
 
 func TestSecondsValue(t *testing.T) {

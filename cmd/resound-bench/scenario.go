@@ -46,7 +46,8 @@ func newScenario(name, short, long string, measure scenario, own func(*cobra.Com
 	flags.StringVar(&f.app, "app", "", "credentials of its app, ID:KEY:SECRET")
 	flags.IntSliceVar(&s.PIDs, "pid", nil, "process ids of the server, for CPU and memory (comma list, summed)")
 	flags.StringVar(&s.Spawn, "spawn", "", "start this resound binary on a free port instead, and stop it at the end")
-	flags.BoolVar(&s.Floor, "floor", false, "measure the bare server too, in the same run")
+	flags.Var(&floorValue{s}, "floor", "measure the bare server too, in the same run: c, go, or auto: C where there is a compiler")
+	flags.Lookup("floor").NoOptDefVal = floorAuto
 	flags.IntVar(&s.Threads, "threads", 0, "threads of the floor and workers of a spawned server (default one per core)")
 	own(cmd, s)
 	flags.DurationVar(&s.Timeout, "timeout", 0, "end the run after this (default 5m)")
