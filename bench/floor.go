@@ -4,12 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 
 	"resound/bench/floor"
 	"resound/bench/process"
-	"resound/bench/rest"
-	"resound/bench/wire"
 )
 
 // Kinds of the bare WebSocket server.
@@ -18,29 +15,14 @@ const (
 	FloorGo = "go" // for hosts without a C compiler
 )
 
-// floor starts the bare WebSocket server. It takes events by HTTP, like the server,
-// and packs: events that wait for a channel leave in one write.
-func (r *run) floor() (*subject, error) {
-	if r.settings.Connections > r.capacity {
-		return nil, fmt.Errorf("floor holds at most %d connections by the descriptor limit, asked for %d", r.capacity, r.settings.Connections)
-	}
-	command, err := r.floorCommand(floor.Options{
-		Threads: r.settings.Threads, Packed: true, Channel: r.channel, PayloadBytes: r.settings.PayloadBytes,
-	})
+// startFloor starts the bare WebSocket server, which stopFloor ends.
+func (r *run) startFloor(o floor.Options) (*floor.Remote, error) {
+	command, err := r.floorCommand(o)
 	if err != nil {
 		return nil, err
 	}
-	if r.bare, err = floor.Start(r.children, command); err != nil {
-		return nil, err
-	}
-	s := &subject{
-		name: SubjectFloor,
-		// It checks no signature, but a request without one is shorter.
-		target: rest.Target{Address: r.bare.Address, Host: r.bare.Address, App: wire.App{ID: "floor", Key: "floor", Secret: "floor"}},
-		pids:   []int{r.bare.PID},
-	}
-	r.publishByHTTP(s)
-	return s, nil
+	r.bare, err = floor.Start(r.children, command)
+	return r.bare, err
 }
 
 // floorCommand returns what runs the bare server: in C, or in Go when that was asked
@@ -85,17 +67,4 @@ func (r *run) stopFloor() {
 	if counts.Dropped+counts.Refused > 0 {
 		r.result.verdict("floor: dropped %d connections that did not read, refused %d publications: no floor to compare with", counts.Dropped, counts.Refused)
 	}
-}
-
-// floorHTTP starts the bare HTTP server, which expects the signature of app.
-func (r *run) floorHTTP(app wire.App) (*subject, error) {
-	remote, err := floor.Start(r.children, r.self(SubcommandFloorHTTP, "--threads", strconv.Itoa(r.settings.Threads), "--secret", app.Secret))
-	if err != nil {
-		return nil, err
-	}
-	return &subject{
-		name:   SubjectFloor,
-		target: rest.Target{Address: remote.Address, Host: remote.Address, App: app},
-		pids:   []int{remote.PID},
-	}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,9 +23,9 @@ type run struct {
 	settings Settings
 	children *process.Children
 	channel  string
-	capacity int           // connections of one process
-	bare     *floor.Remote // nil until it is started
+	capacity int // connections of one process
 	closers  []func()
+	bare     *floor.Remote // nil until it is started
 	result   Result
 }
 
@@ -114,12 +115,6 @@ func (r *run) server() (*subject, error) {
 		}
 		s.target = target
 	}
-	r.publishByHTTP(s)
-	return s, nil
-}
-
-// publishByHTTP makes a subject publish by triggers on one kept connection.
-func (r *run) publishByHTTP(s *subject) {
 	publisher := rest.NewPublisher(s.target)
 	r.closers = append(r.closers, publisher.Close)
 	s.publish = func(first uint32, events int) error {
@@ -130,6 +125,40 @@ func (r *run) publishByHTTP(s *subject) {
 		}
 		return publisher.Trigger(r.channel, data, time.Now().Add(r.settings.deliveryTimeout))
 	}
+	return s, nil
+}
+
+// floor starts the bare WebSocket server.
+func (r *run) floor() (*subject, error) {
+	if r.settings.Connections > r.capacity {
+		return nil, fmt.Errorf("floor holds at most %d connections by the descriptor limit, asked for %d", r.capacity, r.settings.Connections)
+	}
+	remote, err := r.startFloor(floor.Options{Threads: r.settings.Threads, Channel: r.channel, PayloadBytes: r.settings.PayloadBytes})
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		name: SubjectFloor,
+		// It looks at no signature.
+		target: rest.Target{Address: remote.Address, Host: remote.Address, App: wire.App{ID: "floor", Key: "floor", Secret: "floor"}},
+		pids:   []int{remote.PID},
+		publish: func(first uint32, events int) error {
+			return remote.Publish(floor.Publication{First: first, Events: events, Nanos: process.Nanos(), Packed: events > 1})
+		},
+	}, nil
+}
+
+// floorHTTP starts the bare HTTP server, which expects the signature of app.
+func (r *run) floorHTTP(app wire.App) (*subject, error) {
+	remote, err := floor.Start(r.children, r.self(SubcommandFloorHTTP, "--threads", strconv.Itoa(r.settings.Threads), "--secret", app.Secret))
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		name:   SubjectFloor,
+		target: rest.Target{Address: remote.Address, Host: remote.Address, App: app},
+		pids:   []int{remote.PID},
+	}, nil
 }
 
 // self returns the command that runs a hidden subcommand of this program.
