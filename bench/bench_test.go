@@ -309,7 +309,7 @@ func TestReport(t *testing.T) {
 	if err := errors.Join(r.WriteTable(&table), r.WriteJSON(&raw)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"server single", "1234", "1.5ms", "567"} {
+	for _, want := range []string{"server single", "1,234", "1.5ms", "567"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("got table without %q:\n%s", want, table.String())
 		}

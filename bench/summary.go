@@ -41,14 +41,19 @@ func (r *Result) summarize() {
 		server := r.roundsOf(SubjectServer, mode)
 		for _, subject := range subjects[1:] {
 			below := r.roundsOf(subject, mode)
-			r.addRatio("rate, "+mode+", server / "+subject, server, below, perSecond)
-			r.addRatio("CPU, "+mode+", server / "+subject, server, below, cpuMicros)
+			r.addRatio(ratioName("rate", mode, subject), server, below, perSecond)
+			r.addRatio(ratioName("CPU", mode, subject), server, below, cpuMicros)
 		}
 	}
 	for _, mode := range modes[min(len(modes), 1):] {
 		name := mode + " / " + modes[0] + ", server"
 		r.addRatio("rate, "+name, r.roundsOf(SubjectServer, mode), r.roundsOf(SubjectServer, modes[0]), perSecond)
 	}
+}
+
+// ratioName is that of the server's ratio to another subject in one mode.
+func ratioName(what, mode, subject string) string {
+	return what + ", " + mode + ", " + SubjectServer + " / " + subject
 }
 
 func (r *Result) roundsOf(subject, mode string) []Round {
