@@ -1,11 +1,11 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -129,16 +129,21 @@ func (r Result) figures() []ComparedRow {
 	return rows
 }
 
-// compareFields lists the JSON fields in which two values differ.
+// compareFields lists the fields in which two values differ.
 func (c *Comparison) compareFields(earlier, later any) {
-	before, after := fieldsOf(earlier), fieldsOf(later)
-	names := slices.Collect(maps.Keys(before))
-	names = slices.AppendSeq(names, maps.Keys(after))
-	slices.Sort(names)
-	for _, name := range slices.Compact(names) {
-		a, b := orNone(before[name]), orNone(after[name])
-		if a != b && !slices.Contains(ownFields, name) {
-			c.differ(strings.ReplaceAll(strings.TrimSuffix(name, "_nanos"), "_", " "), a, b)
+	before, after := Fields(earlier), Fields(later)
+	valueOf := func(fields []Field, name string) string {
+		i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name })
+		if i < 0 {
+			return "none"
+		}
+		return fields[i].Value
+	}
+	for i, f := range slices.Concat(before, after) {
+		a, b := valueOf(before, f.Name), valueOf(after, f.Name)
+		known := i >= len(before) && a != "none"
+		if a != b && !known && !slices.Contains(ownFields, f.Name) {
+			c.differ(f.Name, a, b)
 		}
 	}
 }
@@ -150,22 +155,35 @@ func (c *Comparison) differ(what, earlier, later string) {
 	c.Differences = append(c.Differences, fmt.Sprintf("%s: %s, now %s", what, earlier, later))
 }
 
-// fieldsOf returns the JSON fields of a value as they are written.
-func fieldsOf(v any) map[string]string {
-	b, err := json.Marshal(v)
+// Field is a setting, or a fact about a machine, in words.
+type Field struct{ Name, Value string }
+
+// Fields returns the fields that v, a struct, has in JSON, in their order there.
+func Fields(v any) []Field {
+	var fields []Field
+	text, err := json.Marshal(v)
 	if err != nil {
 		return nil // plain structs always marshal
 	}
-	var raw map[string]json.RawMessage
-	_ = json.Unmarshal(b, &raw) // what was just marshaled
-	fields := make(map[string]string, len(raw))
-	for name, value := range raw {
-		fields[name] = strings.Trim(string(value), `"`)
-		if nanos, err := strconv.ParseInt(fields[name], 10, 64); err == nil && strings.HasSuffix(name, "_nanos") {
-			fields[name] = time.Duration(nanos).String()
+	d := json.NewDecoder(bytes.NewReader(text))
+	_, _ = d.Token() // the brace
+	for d.More() {
+		name, _ := d.Token()
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return fields
 		}
+		fields = append(fields, fieldOf(fmt.Sprint(name), strings.Trim(string(raw), `"`)))
 	}
 	return fields
+}
+
+func fieldOf(name, value string) Field {
+	if short, isTime := strings.CutSuffix(name, "_nanos"); isTime {
+		nanos, _ := strconv.ParseInt(value, 10, 64) // written from one
+		name, value = short, time.Duration(nanos).String()
+	}
+	return Field{strings.ReplaceAll(name, "_", " "), value}
 }
 
 func orNone(s string) string {

@@ -32,6 +32,14 @@ func Number(v float64) string {
 	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(math.Abs(v))))), 64)
 }
 
+// Plain formats a round figure, the mark of an axis, say: 2.5 and 40,000.
+func Plain(v float64) string {
+	if math.Abs(v) >= 1000 {
+		return count(v)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}
+
 // Micros formats microseconds with the unit that fits.
 func Micros(v int64) string {
 	d := time.Duration(v) * time.Microsecond

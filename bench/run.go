@@ -87,6 +87,15 @@ func (r *run) close() {
 // progress tells the user what happens now.
 func (r *run) progress(format string, args ...any) {
 	fmt.Fprintf(r.settings.Progress, format+"\n", args...)
+	if stepper, ok := r.settings.Progress.(Stepper); ok {
+		first := 0 // rounds with the number 1: one for each subject and mode
+		for _, round := range r.result.Rounds {
+			if round.Number == 1 {
+				first++
+			}
+		}
+		stepper.Step(len(r.result.Rounds), first*r.settings.Rounds)
+	}
 }
 
 // subjects returns the server and, if asked, the floor. Both are running.

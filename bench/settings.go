@@ -46,8 +46,19 @@ type Settings struct {
 	// means 4 s.
 	settleWindow time.Duration
 
-	// Progress gets a line per step. Nil means none.
+	// Progress gets a line per step. Nil means none. A Stepper is told how far the run
+	// is, too.
 	Progress io.Writer `json:"-"`
+}
+
+// Stepper is a Settings.Progress that shows how far a run is. Its methods are called by
+// one goroutine at a time.
+type Stepper interface {
+	io.Writer
+
+	// Step says that done of about total rounds are measured. total grows while the
+	// first ones show how many belong together.
+	Step(done, total int)
 }
 
 // Names of the hidden subcommands that Settings.Self must understand.
