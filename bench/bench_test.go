@@ -96,6 +96,24 @@ func TestFanout(t *testing.T) {
 	})
 }
 
+// steps counts what a Stepper is told.
+type steps struct{ done, total, lines int }
+
+func (s *steps) Write(b []byte) (int, error) { s.lines++; return len(b), nil }
+func (s *steps) Step(done, total int)        { s.done, s.total = done, total }
+
+func TestProgress(t *testing.T) {
+	var told steps
+	s := testSettings(startStub(t, &stub{}))
+	s.Floor, s.Burst, s.Progress = true, 8, &told
+	if _, err := Fanout(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if told.done != 8 || told.total != 8 || told.lines < 8 {
+		t.Errorf("got %+v, want 8 of 8 rounds, with a line each", told)
+	}
+}
+
 func TestConnect(t *testing.T) {
 	s := testSettings(startStub(t, &stub{}))
 	s.Floor, s.InFlight = true, 8

@@ -3,10 +3,12 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 
 	"resound/bench/floor"
 	"resound/bench/process"
+	"resound/bench/rest"
 )
 
 // Kinds of the bare WebSocket server.
@@ -17,12 +19,20 @@ const (
 
 // startFloor starts the bare WebSocket server, which stopFloor ends.
 func (r *run) startFloor(o floor.Options) (*floor.Remote, error) {
+	if target, err := parseTarget(r.settings.Target, r.settings.App); err == nil && !onLoopback(target) {
+		r.result.verdict("the floor ran over loopback, the server at %s: their ratios compare two networks", target.Address)
+	}
 	command, err := r.floorCommand(o)
 	if err != nil {
 		return nil, err
 	}
 	r.bare, err = floor.Start(r.children, command)
 	return r.bare, err
+}
+
+func onLoopback(t rest.Target) bool {
+	address, err := netip.ParseAddrPort(t.Address)
+	return err == nil && address.Addr().IsLoopback()
 }
 
 // floorCommand returns what runs the bare server: in C, or in Go when that was asked

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"resound/bench/floor"
+	"resound/bench/rest"
 )
 
 func TestFloor(t *testing.T) {
@@ -59,6 +60,13 @@ func TestFloor(t *testing.T) {
 		}
 		if r.Floor != FloorGo || !strings.Contains(strings.Join(r.Verdicts, "\n"), "no headers") {
 			t.Errorf("got floor %q, verdicts %q, want %q and what the compiler said", r.Floor, r.Verdicts, FloorGo)
+		}
+	})
+	t.Run("a server on another host is told apart", func(t *testing.T) {
+		for address, want := range map[string]bool{"127.0.0.1:1": true, "127.9.9.9:1": true, "192.0.2.1:80": false} {
+			if got := onLoopback(rest.Target{Address: address}); got != want {
+				t.Errorf("got loopback %v for %s, want %v", got, address, want)
+			}
 		}
 	})
 	t.Run("the one in C when asked for it is not replaced", func(t *testing.T) {
