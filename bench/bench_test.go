@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -168,8 +169,11 @@ func TestTrigger(t *testing.T) {
 		if got := len(r.Rounds); got != 6 {
 			t.Fatalf("got %d rounds, want 6", got)
 		}
-		if got := len(r.Ratios); got != 4 {
-			t.Errorf("got %d ratios, want rate and CPU over floor and unchecked", got)
+		for _, subject := range []string{SubjectFloor, SubjectUnchecked} {
+			name := ratioName("CPU", "trigger", subject)
+			if !slices.ContainsFunc(r.Ratios, func(ratio Ratio) bool { return ratio.Name == name }) {
+				t.Errorf("got ratios %+v, want %q among them", r.Ratios, name)
+			}
 		}
 		for _, round := range r.Rounds {
 			if round.Operations < 4 || round.Failed != 0 {

@@ -64,7 +64,7 @@ type Stepper interface {
 // Names of the hidden subcommands that Settings.Self must understand.
 const (
 	SubcommandClient    = "client"     // population.Serve on standard input and output
-	SubcommandFloor     = "floor"      // floor.Serve; flags --threads, --packed, --channel, --payload
+	SubcommandFloor     = "floor"      // floor.Serve; flags --threads, --channel, --payload, --packed
 	SubcommandFloorHTTP = "floor-http" // floor.ServeHTTP; flags --secret, --threads
 )
 

@@ -44,9 +44,9 @@ func playRole(subcommand string, args []string) error {
 	flags := flag.NewFlagSet(subcommand, flag.ExitOnError)
 	var o floor.Options
 	flags.IntVar(&o.Threads, "threads", 1, "")
-	flags.BoolVar(&o.Packed, "packed", false, "")
 	flags.StringVar(&o.Channel, "channel", "", "")
 	flags.IntVar(&o.PayloadBytes, "payload", 0, "")
+	flags.BoolVar(&o.Packed, "packed", false, "")
 	secret := flags.String("secret", "", "")
 	host, port := flags.String("host", "", ""), flags.Int("port", 0, "")
 	flags.Int("workers", 0, "")

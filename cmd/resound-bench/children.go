@@ -38,9 +38,9 @@ func newFloor() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&o.Threads, "threads", 1, "threads, each with its own listening socket")
-	cmd.Flags().BoolVar(&o.Packed, "packed", false, "join what waits for a channel into one write")
-	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel of publications that name none")
+	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel of the publications")
 	cmd.Flags().IntVar(&o.PayloadBytes, "payload", 0, "bytes of each event's data (default 100)")
+	cmd.Flags().BoolVar(&o.Packed, "packed", false, "write what waits for a channel with one write")
 	return cmd
 }
 
