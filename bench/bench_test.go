@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -97,6 +98,24 @@ func TestFanout(t *testing.T) {
 	})
 }
 
+// steps counts what a Stepper is told.
+type steps struct{ done, total, lines int }
+
+func (s *steps) Write(b []byte) (int, error) { s.lines++; return len(b), nil }
+func (s *steps) Step(done, total int)        { s.done, s.total = done, total }
+
+func TestProgress(t *testing.T) {
+	var told steps
+	s := testSettings(startStub(t, stubFaults{}))
+	s.Floor, s.Burst, s.Progress = true, 8, &told
+	if _, err := Fanout(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if told.done != 8 || told.total != 8 || told.lines < 8 {
+		t.Errorf("got %+v, want 8 of 8 rounds, with a line each", told)
+	}
+}
+
 func TestConnect(t *testing.T) {
 	s := testSettings(startStub(t, stubFaults{}))
 	s.Floor, s.InFlight = true, 8
@@ -141,15 +160,21 @@ func TestIdle(t *testing.T) {
 }
 
 func TestTrigger(t *testing.T) {
-	t.Run("measures server and floor", func(t *testing.T) {
+	t.Run("measures server, floor, and the bare server that checks nothing", func(t *testing.T) {
 		s := testSettings(startStub(t, stubFaults{}))
 		s.Floor, s.Connections = true, 4
 		r, err := Trigger(t.Context(), s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(r.Rounds); got != 4 {
-			t.Fatalf("got %d rounds, want 4", got)
+		if got := len(r.Rounds); got != 6 {
+			t.Fatalf("got %d rounds, want 6", got)
+		}
+		for _, subject := range []string{SubjectFloor, SubjectUnchecked} {
+			name := ratioName("CPU", "trigger", subject)
+			if !slices.ContainsFunc(r.Ratios, func(ratio Ratio) bool { return ratio.Name == name }) {
+				t.Errorf("got ratios %+v, want %q among them", r.Ratios, name)
+			}
 		}
 		for _, round := range r.Rounds {
 			if round.Operations < 4 || round.Failed != 0 {
@@ -214,6 +239,7 @@ func TestSettings(t *testing.T) {
 		"a burst of 11":         func(s *Settings) { s.Burst = 11 },
 		"a burst of 1":          func(s *Settings) { s.Burst = 1 },
 		"negative rounds":       func(s *Settings) { s.Rounds = -1 },
+		"a floor in Basic":      func(s *Settings) { s.FloorKind = "basic" },
 		"another scheme":        func(s *Settings) { s.Target = "http://127.0.0.1:1" },
 		"a target with a query": func(s *Settings) { s.Target = "ws://127.0.0.1:1/?x" },
 	}
@@ -306,7 +332,7 @@ func TestReport(t *testing.T) {
 	if err := errors.Join(r.WriteTable(&table), r.WriteJSON(&raw)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"server single", "1234", "1.5ms", "567"} {
+	for _, want := range []string{"server single", "1,234", "1.5ms", "567"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("got table without %q:\n%s", want, table.String())
 		}

@@ -20,9 +20,13 @@ var ErrRefused = errors.New("requests were refused")
 
 // Names of what is measured.
 const (
-	SubjectServer = "server"
-	SubjectFloor  = "floor"
+	SubjectServer    = "server"
+	SubjectFloor     = "floor"
+	SubjectUnchecked = "unchecked" // trigger: the bare server, which checks no signature
 )
+
+// subjects are all of them, in the order of the tables.
+var subjects = []string{SubjectServer, SubjectFloor, SubjectUnchecked}
 
 // Result is everything about one run.
 type Result struct {
@@ -31,6 +35,7 @@ type Result struct {
 	Commit   string          `json:"commit"`
 	Machine  process.Machine `json:"machine"`
 	Settings Settings        `json:"settings"`
+	Floor    string          `json:"floor,omitempty"` // FloorC or FloorGo, "" without one
 	Rounds   []Round         `json:"rounds,omitempty"`
 	Medians  []Median        `json:"medians,omitempty"`
 	Memory   []Memory        `json:"memory,omitempty"`

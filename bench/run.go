@@ -29,6 +29,7 @@ type run struct {
 	capacity int // connections of one process
 	closers  []func()
 	samples  *sampler
+	bare     *floor.Remote // nil until it is started
 	result   Result
 
 	// configure writes the configuration file of a spawned server, which may keep
@@ -81,6 +82,7 @@ func runScenario(ctx context.Context, name string, s Settings, connections int, 
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	r.result.Series = r.samples.close()
+	r.stopFloor()
 	r.result.summarize()
 	r.result.judge()
 	return r.result, err
@@ -97,6 +99,15 @@ func (r *run) close() {
 // progress tells the user what happens now.
 func (r *run) progress(format string, args ...any) {
 	fmt.Fprintf(r.settings.Progress, format+"\n", args...)
+	if stepper, ok := r.settings.Progress.(Stepper); ok {
+		first := 0 // rounds with the number 1: one for each subject and mode
+		for _, round := range r.result.Rounds {
+			if round.Number == 1 {
+				first++
+			}
+		}
+		stepper.Step(len(r.result.Rounds), first*r.settings.Rounds)
+	}
 }
 
 // subjects returns the server and, if asked, the floor. Both are running.

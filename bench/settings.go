@@ -20,8 +20,9 @@ type Settings struct {
 	PIDs   []int    `json:"-"`               // the server's processes. None: its CPU and memory are not measured.
 	Spawn  string   `json:"spawn,omitempty"` // path of a resound binary to start on a free port
 
-	Floor   bool `json:"floor"`
-	Threads int  `json:"threads"` // of the floor, and workers of a spawned server. Zero means one per core.
+	Floor     bool   `json:"floor"`
+	FloorKind string `json:"floor_kind,omitempty"` // FloorC or FloorGo. "" means C where there is a compiler.
+	Threads   int    `json:"threads"`              // of the floor, and workers of a spawned server. Zero means one per core.
 
 	Connections  int           `json:"connections"`             // Zero means the scenario's default.
 	Channels     int           `json:"channels,omitempty"`      // distinct ones. Zero means the scenario's default.
@@ -58,8 +59,19 @@ type Settings struct {
 	// sampleInterval is that of Result.Series. Zero means 0.5 s.
 	sampleInterval time.Duration
 
-	// Progress gets a line per step. Nil means none.
+	// Progress gets a line per step. Nil means none. A Stepper is told how far the run
+	// is, too.
 	Progress io.Writer `json:"-"`
+}
+
+// Stepper is a Settings.Progress that shows how far a run is. Its methods are called by
+// one goroutine at a time.
+type Stepper interface {
+	io.Writer
+
+	// Step says that done of about total rounds are measured. total grows while the
+	// first ones show how many belong together.
+	Step(done, total int)
 }
 
 // Names of the hidden subcommands that Settings.Self must understand.
@@ -128,6 +140,7 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	refuse(s.Spawn == "" && s.Target == "", "neither a target nor a binary to spawn")
 	refuse(s.Spawn != "" && s.Target != "", "a target %s and a binary to spawn %s: give one of them", s.Target, s.Spawn)
 	refuse(s.Target != "" && s.App == wire.App{}, "a target without an app")
+	refuse(s.FloorKind != "" && s.FloorKind != FloorC && s.FloorKind != FloorGo, "floor %q, want %s or %s", s.FloorKind, FloorC, FloorGo)
 	refuse(s.Threads < 1, "%d threads, want 1 or more", s.Threads)
 	refuse(s.Connections < 1, "%d connections, want 1 or more", s.Connections)
 	refuse(s.Channels < 0, "%d channels, want 0 or more", s.Channels)

@@ -96,6 +96,7 @@ func testSettings(target string) Settings {
 		App:         wire.App{ID: "1", Key: "key", Secret: "secret"},
 		PIDs:        []int{os.Getpid()},
 		Self:        process.Command{Path: os.Args[0], Stderr: os.Stderr},
+		FloorKind:   FloorGo,
 		Connections: 50,
 		Rounds:      2,
 		Events:      16,

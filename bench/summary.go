@@ -33,15 +33,18 @@ func (r *Result) summarize() {
 		}
 	}
 	for _, mode := range modes {
-		for _, subject := range []string{SubjectServer, SubjectFloor} {
+		for _, subject := range subjects {
 			if rounds := r.roundsOf(subject, mode); len(rounds) > 0 {
 				r.Medians = append(r.Medians, medianOf(rounds))
 			}
 		}
-		server, floor := r.roundsOf(SubjectServer, mode), r.roundsOf(SubjectFloor, mode)
-		r.addRatio("rate, "+mode+", server / floor", server, floor, perSecond)
-		r.addRatio("CPU, "+mode+", server / floor", server, floor, cpuMicros)
-		r.addRatio("p99, "+mode+", server / floor", server, floor, p99)
+		server := r.roundsOf(SubjectServer, mode)
+		for _, subject := range subjects[1:] {
+			below := r.roundsOf(subject, mode)
+			r.addRatio(ratioName("rate", mode, subject), server, below, perSecond)
+			r.addRatio(ratioName("CPU", mode, subject), server, below, cpuMicros)
+			r.addRatio(ratioName("p99", mode, subject), server, below, p99)
+		}
 	}
 	for _, p := range r.pairs {
 		for _, subject := range []string{SubjectServer, SubjectFloor} {
@@ -64,6 +67,11 @@ func p99(r Round) (float64, bool) {
 		return 0, false
 	}
 	return float64(r.Latency.P99), true
+}
+
+// ratioName is that of the server's ratio to another subject in one mode.
+func ratioName(what, mode, subject string) string {
+	return what + ", " + mode + ", " + SubjectServer + " / " + subject
 }
 
 func (r *Result) roundsOf(subject, mode string) []Round {

@@ -14,7 +14,8 @@ const triggerWarmUp = 500 * time.Millisecond
 
 // Trigger measures signed POST /events requests on keep-alive connections, one under
 // way on each, for channels without a subscriber. The floor is a plain fasthttp
-// server that verifies the same signature. An operation is one request.
+// server that verifies the same signature; beside it stands the bare WebSocket server,
+// which verifies nothing. An operation is one request.
 func Trigger(ctx context.Context, s Settings) (Result, error) {
 	return runScenario(ctx, "trigger", s, defaultTriggerCallers, (*run).trigger)
 }
@@ -30,7 +31,12 @@ func (r *run) trigger() error {
 		if err != nil {
 			return err
 		}
-		subjects = append(subjects, bare)
+		unchecked, err := r.floor()
+		if err != nil {
+			return err
+		}
+		unchecked.name = SubjectUnchecked
+		subjects = append(subjects, bare, unchecked)
 	}
 	loads := make([]*rest.Load, len(subjects))
 	for i, s := range subjects {

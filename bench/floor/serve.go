@@ -14,7 +14,8 @@ type ready struct {
 }
 
 // Serve runs a bare WebSocket server in this process: it writes its port to output
-// and then broadcasts each Publication read from input, until input ends.
+// and then broadcasts each Publication read from input, until input ends. The last
+// thing it writes is its Counts.
 func Serve(input io.Reader, output io.Writer, o Options) error {
 	s, err := Listen(o)
 	if err != nil {
@@ -23,13 +24,14 @@ func Serve(input io.Reader, output io.Writer, o Options) error {
 	defer s.Close()
 	// The threads and the reader of input; the threads are never made to share.
 	runtime.GOMAXPROCS(len(s.threads) + 1)
-	if err := json.NewEncoder(output).Encode(ready{Port: s.Port()}); err != nil {
+	encoder := json.NewEncoder(output)
+	if err := encoder.Encode(ready{Port: s.Port()}); err != nil {
 		return fmt.Errorf("write port: %w", err)
 	}
 	for decoder := json.NewDecoder(input); ; {
 		var p Publication
 		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return nil
+			return encoder.Encode(s.Counts())
 		} else if err != nil {
 			return fmt.Errorf("read publication: %w", err)
 		}

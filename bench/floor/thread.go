@@ -1,78 +1,66 @@
 package floor
 
 import (
-	"bytes"
 	"fmt"
 	"runtime"
 	"sync"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"resound/bench/wire"
 )
 
 const (
-	batchEvents     = 1024
-	readBufferBytes = 64 << 10
+	batchEvents = 1024
+	maxMail     = 1 << 16
 )
+
+// publication is frames for one channel. Immutable.
+type publication struct {
+	channel *channel
+	frames  []byte
+}
 
 // thread is one loop of the bare server. Owned by its goroutine but for the
 // mailbox.
 type thread struct {
-	number   int
-	port     int
-	wakeFD   int
-	done     chan struct{}
-	mu       sync.Mutex
-	mailbox  []waiting
-	closing  bool
-	all      []*thread // of the server, set before run
-	interest *interest
-	packed   bool
+	server  *Server
+	number  int
+	port    int
+	wakeFD  int
+	done    chan struct{}
+	mu      sync.Mutex
+	mailbox []publication
+	closing bool
 
 	epollFD, listenFD int
 	buffer            []byte
-	message, frame    []byte // of the event or answer under way
-	established       []byte // frame sent behind the 101
+	answer            []byte
 	lastKey           string // of the last upgrade
-	lastAnswer        []byte // what it got: 101 and established
+	lastAnswer        []byte // what it got
 
-	channels  map[string]*subscribers
-	unflushed []*subscribers
-
-	// By descriptor number: how far it is, and how often it was closed.
-	stages      []uint8
-	generations []uint32
+	conns         []conn // by descriptor
+	subscriptions []subscription
+	unused        int32 // the first free subscription
+	heads         map[*channel]int32
 }
 
-// Stages of a connection.
-const (
-	stageNone uint8 = iota
-	stageNew
-	stageWebSocket
-	stageHTTP
-)
-
-func newThread(number, port int, o Options, n *interest) (t *thread, err error) {
+func newThread(s *Server, number int) (t *thread, err error) {
 	t = &thread{
-		number:      number,
-		interest:    n,
-		packed:      o.Packed,
-		done:        make(chan struct{}),
-		epollFD:     -1,
-		listenFD:    -1,
-		wakeFD:      -1,
-		buffer:      make([]byte, readBufferBytes),
-		established: wire.AppendFrame(nil, wire.OpText, wire.AppendEstablished(nil, "1.1")),
-		channels:    make(map[string]*subscribers),
+		server:        s,
+		number:        number,
+		done:          make(chan struct{}),
+		epollFD:       -1,
+		listenFD:      -1,
+		wakeFD:        -1,
+		buffer:        make([]byte, maxRequestBytes),
+		subscriptions: make([]subscription, 1),
+		heads:         make(map[*channel]int32),
 	}
 	defer func() {
 		if err != nil {
 			t.closeDescriptors()
 		}
 	}()
-	if t.listenFD, t.port, err = listen(port); err != nil {
+	if t.listenFD, t.port, err = listen(s.port); err != nil {
 		return nil, err
 	}
 	if t.epollFD, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -82,16 +70,16 @@ func newThread(number, port int, o Options, n *interest) (t *thread, err error) 
 		return nil, fmt.Errorf("create event descriptor: %w", err)
 	}
 	for _, fd := range []int{t.listenFD, t.wakeFD} {
-		if err = t.watch(fd); err != nil {
+		if err = t.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-func (t *thread) watch(fd int) error {
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-	if err := unix.EpollCtl(t.epollFD, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+func (t *thread) watch(operation, fd int, events uint32) error {
+	event := unix.EpollEvent{Events: events, Fd: int32(fd)}
+	if err := unix.EpollCtl(t.epollFD, operation, fd, &event); err != nil {
 		return fmt.Errorf("watch descriptor %d: %w", fd, err)
 	}
 	return nil
@@ -109,18 +97,19 @@ func (t *thread) run() {
 			return
 		}
 		for i := range events[:max(n, 0)] {
-			switch fd := int(events[i].Fd); fd {
-			case t.listenFD:
+			switch fd := int(events[i].Fd); {
+			case fd == t.listenFD:
 				t.accept()
-			case t.wakeFD:
-				if !t.runMailbox() {
-					return
-				}
+			case fd == t.wakeFD:
+			case events[i].Events&unix.EPOLLOUT != 0:
+				t.flush(fd)
 			default:
 				t.read(fd)
 			}
 		}
-		t.flush()
+		if !t.runMailbox() {
+			return
+		}
 	}
 }
 
@@ -131,105 +120,75 @@ func (t *thread) accept() {
 		if errno != 0 {
 			return // none left; without descriptors the generator's timeout tells
 		}
-		for int(fd) >= len(t.stages) {
-			t.stages = append(t.stages, make([]uint8, batchEvents)...)
-			t.generations = append(t.generations, make([]uint32, batchEvents)...)
+		for int(fd) >= len(t.conns) {
+			t.conns = append(t.conns, make([]conn, batchEvents)...)
 		}
-		t.stages[fd] = stageNew
-		if t.watch(int(fd)) != nil {
+		t.conns[fd] = conn{stage: stageRequest}
+		if t.watch(unix.EPOLL_CTL_ADD, int(fd), unix.EPOLLIN) != nil {
 			t.drop(int(fd))
 		}
 	}
 }
 
-// read answers what one connection sent.
-func (t *thread) read(fd int) {
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&t.buffer[0])), uintptr(len(t.buffer)))
-	if errno == unix.EAGAIN || errno == unix.EINTR {
-		return
-	}
-	if errno != 0 || n == 0 {
-		t.drop(fd)
-		return
-	}
-	b := t.buffer[:n]
-	switch t.stages[fd] {
-	case stageNew:
-		t.onFirst(fd, b)
-	case stageWebSocket:
-		t.onFrames(fd, b)
-	case stageHTTP:
-		t.onRequests(fd, b)
-	}
-}
-
-// onFirst tells an upgrade from an HTTP request.
-func (t *thread) onFirst(fd int, b []byte) {
-	if bytes.HasPrefix(b, []byte("POST ")) {
-		t.stages[fd] = stageHTTP
-		t.onRequests(fd, b)
-		return
-	}
-	key := wire.HeaderValue(b[:wire.HeadBytes(b)], "Sec-WebSocket-Key")
-	if len(key) == 0 {
-		t.drop(fd)
-		return
-	}
-	t.stages[fd] = stageWebSocket
-	t.write(fd, t.switching(key))
-}
-
-// switching returns the answer to an upgrade with key. The connections of a client
-// process share their key, so the last answer is nearly always the next: the floor
-// leaves no garbage behind that would count as memory of its connections.
-func (t *thread) switching(key []byte) []byte {
-	if string(key) != t.lastKey {
-		t.lastKey = string(key)
-		t.lastAnswer = append(t.lastAnswer[:0], "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-		t.lastAnswer = append(append(t.lastAnswer, wire.Accept(t.lastKey)...), "\r\n\r\n"...)
-		t.lastAnswer = append(t.lastAnswer, t.established...)
-	}
-	return t.lastAnswer
-}
-
-// runMailbox delivers what waits and reports whether to go on.
+// runMailbox writes the publications that wait and reports whether to go on.
 func (t *thread) runMailbox() bool {
 	t.mu.Lock()
 	mail, closing := t.mailbox, t.closing
 	t.mailbox = nil
-	var count [8]byte
-	_, _ = unix.Read(t.wakeFD, count[:])
+	if len(mail) > 0 {
+		var count [8]byte
+		_, _ = unix.Read(t.wakeFD, count[:])
+	}
 	t.mu.Unlock()
-	if closing {
+	if t.server.options.Packed {
+		mail = packed(mail)
+	}
+	for _, p := range mail {
+		t.broadcast(p.channel, p.frames)
+	}
+	return !closing
+}
+
+// packed joins the publications of each channel, in the order of their first ones.
+func packed(mail []publication) []publication {
+	if len(mail) < 2 {
+		return mail
+	}
+	places := make(map[*channel]int, len(mail))
+	joined := mail[:0:0]
+	for _, p := range mail {
+		i, found := places[p.channel]
+		if !found {
+			places[p.channel] = len(joined)
+			joined = append(joined, publication{p.channel, p.frames[:len(p.frames):len(p.frames)]})
+			continue
+		}
+		joined[i].frames = append(joined[i].frames, p.frames...)
+	}
+	return joined
+}
+
+// post hands p to the thread and reports whether it had room.
+func (t *thread) post(p publication) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closing || len(t.mailbox) >= maxMail {
 		return false
 	}
-	for _, w := range mail {
-		t.deliver(t.channels[w.channel], w.frames)
+	t.mailbox = append(t.mailbox, p)
+	if len(t.mailbox) == 1 {
+		t.wake()
 	}
 	return true
 }
 
-func (t *thread) drop(fd int) {
-	t.stages[fd] = stageNone
-	t.generations[fd]++
-	_ = unix.Close(fd)
-}
-
-// post hands events to the thread.
-func (t *thread) post(mail ...waiting) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.closing {
-		t.mailbox = append(t.mailbox, mail...)
-		_, _ = unix.Write(t.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-	}
-}
+func (t *thread) wake() { _, _ = unix.Write(t.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 func (t *thread) close() {
 	t.mu.Lock()
 	if !t.closing {
 		t.closing = true
-		_, _ = unix.Write(t.wakeFD, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		t.wake()
 	}
 	t.mu.Unlock()
 	<-t.done
@@ -244,8 +203,8 @@ func (t *thread) end() {
 }
 
 func (t *thread) closeDescriptors() {
-	for fd, stage := range t.stages {
-		if stage != stageNone {
+	for fd, c := range t.conns {
+		if c.stage != stageNone {
 			_ = unix.Close(fd)
 		}
 	}

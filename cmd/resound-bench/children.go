@@ -41,7 +41,7 @@ func newFloor() *cobra.Command {
 	cmd.Flags().IntVar(&o.Threads, "threads", 1, "threads, each with its own listening socket")
 	cmd.Flags().StringVar(&o.Channel, "channel", "bench", "channel of the publications")
 	cmd.Flags().IntVar(&o.PayloadBytes, "payload", 0, "bytes of each event's data (default 100)")
-	cmd.Flags().BoolVar(&o.Packed, "packed", false, "write what has arrived for a connection with one write")
+	cmd.Flags().BoolVar(&o.Packed, "packed", false, "write what waits for a channel with one write")
 	return cmd
 }
 

@@ -54,7 +54,9 @@ it start a resound binary itself (--spawn). With --floor the same clients measur
 a bare server in alternating rounds, and the ratios say how far from the limit of
 the host the server is.`,
 		Example: `  resound-bench fanout --spawn bin/resound --floor --connections 10000 --burst 8
-  resound-bench idle --target ws://127.0.0.1:8080 --app ID:KEY:SECRET --pid 4711`,
+  resound-bench idle --target ws://127.0.0.1:8080 --app ID:KEY:SECRET --pid 4711
+  resound-bench fanout --spawn bin/resound --floor --compare before.json --html report.html
+  resound-bench compare before.json after.json`,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
@@ -68,7 +70,7 @@ the host the server is.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(),
-		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(), newSoak(),
+		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(), newSoak(), newCompare(),
 		newClient(), newFloor(), newFloorHTTP(), newReceiver())
 	return root
 }

@@ -17,7 +17,7 @@ import (
 type scenarioFlags struct {
 	settings bench.Settings
 	app      string
-	jsonFile string
+	output   output
 	quiet    bool
 }
 
@@ -38,7 +38,7 @@ func newScenario(name, short, long string, measure scenario, own func(*cobra.Com
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, measure) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd, name, measure) },
 	}
 	flags, s := cmd.Flags(), &f.settings
 	flags.SortFlags = false
@@ -46,16 +46,19 @@ func newScenario(name, short, long string, measure scenario, own func(*cobra.Com
 	flags.StringVar(&f.app, "app", "", "credentials of its app, ID:KEY:SECRET")
 	flags.IntSliceVar(&s.PIDs, "pid", nil, "process ids of the server, for CPU and memory (comma list, summed)")
 	flags.StringVar(&s.Spawn, "spawn", "", "start this resound binary on a free port instead, and stop it at the end")
-	flags.BoolVar(&s.Floor, "floor", false, "measure the bare server too, in the same run")
+	flags.Var(&floorValue{s}, "floor", "measure the bare server too, in the same run: c, go, or auto: C where there is a compiler")
+	flags.Lookup("floor").NoOptDefVal = floorAuto
 	flags.IntVar(&s.Threads, "threads", 0, "threads of the floor and workers of a spawned server (default one per core)")
 	own(cmd, s)
 	flags.DurationVar(&s.Timeout, "timeout", 0, "end the run after this (default 5m)")
-	flags.StringVar(&f.jsonFile, "json", "", "write the result with all raw figures to this file")
+	flags.StringVar(&f.output.json, "json", "", "write the result with all raw figures to this file")
+	flags.StringVar(&f.output.html, "html", "", "write a report with charts to this file, which needs nothing beside it")
+	flags.StringVar(&f.output.compare, "compare", "", "set an earlier result, a file written by --json, beside this one")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress on standard error")
 	return cmd
 }
 
-func (f *scenarioFlags) run(cmd *cobra.Command, measure scenario) error {
+func (f *scenarioFlags) run(cmd *cobra.Command, name string, measure scenario) error {
 	if f.app != "" {
 		app, err := wire.ParseApp(f.app)
 		if err != nil {
@@ -63,32 +66,21 @@ func (f *scenarioFlags) run(cmd *cobra.Command, measure scenario) error {
 		}
 		f.settings.App = app
 	}
+	// Read first: a file that does not fit must not cost a run.
+	if err := f.output.readEarlier(name); err != nil {
+		return usageError{err}
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find own binary: %w", err)
 	}
 	f.settings.Self = process.Command{Path: self, Stderr: os.Stderr}
-	if !f.quiet {
-		f.settings.Progress = os.Stderr
-	}
+	progress, end := openProgress(os.Stderr, f.quiet)
+	f.settings.Progress = progress
 	result, err := measure(cmd.Context(), f.settings)
+	end()
 	if result.Scenario == "" {
 		return usageError{err} // refused before anything was measured
 	}
-	return errors.Join(err, f.report(result))
-}
-
-// report writes what was measured, also when the run failed half-way.
-func (f *scenarioFlags) report(result bench.Result) error {
-	if err := result.WriteTable(os.Stdout); err != nil {
-		return err
-	}
-	if f.jsonFile == "" {
-		return nil
-	}
-	file, err := os.Create(f.jsonFile)
-	if err != nil {
-		return err
-	}
-	return errors.Join(result.WriteJSON(file), file.Close())
+	return errors.Join(err, f.output.write(cmd.OutOrStdout(), result))
 }
