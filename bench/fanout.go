@@ -82,7 +82,8 @@ func (r *run) fanoutRound(number int, s *subject, burst int) error {
 	if err != nil {
 		return err
 	}
-	round.Number, round.Subject, round.Mode, round.Latency = number, s.name, fanoutMode(burst), latencyOf(latencies)
+	round.Number, round.Subject, round.Mode = number, s.name, fanoutMode(burst)
+	round.measured(latencies)
 	r.result.Rounds = append(r.result.Rounds, round)
 	r.progress("round %d/%d %s %s: %.0f deliveries/s", number, r.settings.Rounds, s.name, round.Mode, round.PerSecond)
 	return nil

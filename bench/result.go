@@ -35,6 +35,7 @@ type Result struct {
 	Medians  []Median        `json:"medians,omitempty"`
 	Memory   []Memory        `json:"memory,omitempty"`
 	Ratios   []Ratio         `json:"ratios,omitempty"`
+	Series   []Series        `json:"series,omitempty"`
 	Verdicts []string        `json:"verdicts,omitempty"` // what a reader must know before quoting it
 }
 
@@ -56,6 +57,30 @@ type Round struct {
 	BusiestCore float64  `json:"busiest_core"` // of the busiest of them
 	Latency     *Latency `json:"latency,omitempty"`
 	Failed      uint64   `json:"failed,omitempty"` // requests with another status than 200
+
+	// What Latency sums up: at most maxBuckets, empty ones left out.
+	Histogram []Bucket `json:"histogram,omitempty"`
+}
+
+// Bucket counts the values of a histogram up to its bound and above that of the
+// bucket before it.
+type Bucket struct {
+	UpToMicros int64  `json:"up_to_micros"`
+	Count      uint64 `json:"count"`
+}
+
+// Series is a value of one subject over time.
+type Series struct {
+	Subject string  `json:"subject"`
+	Name    string  `json:"name"`
+	Unit    string  `json:"unit"`
+	Points  []Point `json:"points"`
+}
+
+// Point is a value at a time since the start of the run.
+type Point struct {
+	Seconds float64 `json:"seconds"`
+	Value   float64 `json:"value"`
 }
 
 // Latency is a distribution in microseconds.
@@ -66,8 +91,10 @@ type Latency struct {
 	Max int64 `json:"max_micros"`
 }
 
-func latencyOf(h *hdrhistogram.Histogram) *Latency {
-	return &Latency{P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99), Max: h.Max()}
+// measured keeps a distribution of microseconds as the round's.
+func (r *Round) measured(h *hdrhistogram.Histogram) {
+	r.Latency = &Latency{P50: h.ValueAtQuantile(50), P90: h.ValueAtQuantile(90), P99: h.ValueAtQuantile(99), Max: h.Max()}
+	r.Histogram = bucketsOf(h)
 }
 
 // Memory is what connections cost at rest.

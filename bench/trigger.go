@@ -77,7 +77,8 @@ func (r *run) triggerRound(s *subject, load *rest.Load) (Round, error) {
 	}
 	round, err := m.round(result.Requests)
 	round.Subject, round.Mode = s.name, "trigger"
-	round.Latency, round.Failed = latencyOf(result.Latencies), result.Failed
+	round.Failed = result.Failed
+	round.measured(result.Latencies)
 	if result.Failed > 0 {
 		r.result.verdict("%s: %d of %d requests failed, the first with status %d", s.name, result.Failed, result.Requests, result.Status)
 	}
