@@ -11,14 +11,32 @@ import (
 // openMore begins connections until enough are under way. While they are, each
 // that gets its subscription makes room for the next.
 func (p *Population) openMore() {
-	for p.opened < len(p.conns) && p.inFlight < p.options.InFlight && p.totals.Failed == 0 {
-		i := p.opened
-		p.opened++
+	for p.inFlight < p.options.InFlight && p.totals.Failed == 0 {
+		i, ok := p.next()
+		if !ok {
+			return
+		}
 		p.inFlight++
 		if err := p.openConn(i); err != nil {
 			p.fail(int32(i), err)
 		}
 	}
+}
+
+// next returns the connection to begin next. Those to begin again come last, so
+// that what refused them has time to pass.
+func (p *Population) next() (i int, ok bool) {
+	switch left := len(p.again); {
+	case p.opened < len(p.conns):
+		p.opened++
+		return p.opened - 1, true
+	case left > 0:
+		i = int(p.again[left-1])
+		p.again = p.again[:left-1]
+		p.conns[i].stage = stageIdle
+		return i, true
+	}
+	return 0, false
 }
 
 // openConn creates the socket of connection i and begins its handshake.
@@ -116,7 +134,8 @@ func (p *Population) onSubscribed(i int32) {
 	p.openMore()
 }
 
-// fail ends a connection and counts it as failed or dropped.
+// fail ends a connection and counts it as dropped, as failed, or as one to try
+// again.
 func (p *Population) fail(i int32, err error) {
 	c := &p.conns[i]
 	p.totals.noteError(err.Error())
@@ -127,8 +146,14 @@ func (p *Population) fail(i int32, err error) {
 		p.totals.Subscribed--
 		p.totals.Dropped++
 	default:
-		p.totals.Failed++
 		p.inFlight--
+		if p.totals.Retried < p.options.Retries {
+			p.totals.Retried++
+			p.again = append(p.again, i)
+			p.post(p.openMore) // not here: it may be what called
+		} else {
+			p.totals.Failed++
+		}
 	}
 	delete(p.tails, i)
 	if c.stage == stageIdle {

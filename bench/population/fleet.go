@@ -17,7 +17,7 @@ import (
 const defaultRequestTimeout = time.Minute
 
 // Fleet is one population spread over client processes. Its methods are for one
-// goroutine, except those of the calls AwaitAsync began.
+// goroutine, which may call others while what an Async method began goes on.
 type Fleet struct {
 	clients []*remote
 	options Options
@@ -53,18 +53,30 @@ func (f *Fleet) PIDs() []int {
 // Connect opens o.Connections connections, divided over the processes, and
 // returns when each holds its subscription.
 func (f *Fleet) Connect(ctx context.Context, o Options) error {
+	return <-f.ConnectAsync(ctx, o)
+}
+
+// ConnectAsync begins what Connect does. The channel gets one value.
+func (f *Fleet) ConnectAsync(ctx context.Context, o Options) <-chan error {
+	result := make(chan error, 1)
 	if capacity := f.limit * len(f.clients); o.Connections > capacity {
-		return fmt.Errorf("%d connections exceed the %d of %d client processes", o.Connections, capacity, len(f.clients))
+		result <- fmt.Errorf("%d connections exceed the %d of %d client processes", o.Connections, capacity, len(f.clients))
+		return result
 	}
 	f.options = o
-	_, err := f.all(ctx, func(i int) request {
+	wait := f.send(ctx, func(i int) request {
 		mine := o
 		mine.First, mine.Connections = f.share(i)
+		mine.First += o.First
 		// The bound holds for the whole fleet.
 		mine.InFlight = max(o.InFlight/len(f.clients), min(o.InFlight, 1))
 		return request{Op: opOpen, Options: &mine}
 	})
-	return err
+	go func() {
+		_, err := wait()
+		result <- err
+	}()
+	return result
 }
 
 // share returns the part of process i: equal ones, so that none is the slowest.

@@ -26,6 +26,7 @@ type Options struct {
 	Connections int    `json:"connections"` // how many to open
 	First       int    `json:"first"`       // number of the first among those of all processes
 	InFlight    int    `json:"in_flight"`   // handshakes under way at most. Zero means 256.
+	Retries     int    `json:"retries"`     // connections of a process refused before their subscription that are tried again, all together
 	Channel     string `json:"channel"`     // channel, or prefix of the channels' names
 	Channels    int    `json:"channels"`    // distinct channels. Zero means one, named Channel.
 }
@@ -45,6 +46,8 @@ func (o Options) validated() (Options, netip.AddrPort, error) {
 		return o, address, fmt.Errorf("%d connections, want 1 or more", o.Connections)
 	case o.InFlight < 1:
 		return o, address, fmt.Errorf("%d handshakes under way, want 1 or more", o.InFlight)
+	case o.Retries < 0:
+		return o, address, fmt.Errorf("%d retries, want 0 or more", o.Retries)
 	case o.Channels < 0:
 		return o, address, fmt.Errorf("%d channels, want 0 or more", o.Channels)
 	case (o.First+o.Connections)/connectionsPerSource >= maxSources:

@@ -37,6 +37,7 @@ type Population struct {
 	conns    []conn
 	tails    map[int32][]byte // bytes of an incomplete frame or head, by connection
 	opened   int              // connections that were begun
+	again    []int32          // of them, those to begin again
 	inFlight int
 
 	totals    Totals

@@ -118,6 +118,26 @@ func TestPopulation(t *testing.T) {
 			t.Errorf("got %v, want connection refused", err)
 		}
 	})
+	t.Run("a refused connection is tried again, as often as allowed", func(t *testing.T) {
+		refusal := text(`{"event":"pusher:error","data":{"code":4100}}`) + string(wire.AppendFrame(nil, wire.OpClose, []byte("\x10\x04over")))
+		for _, tt := range []struct{ retries, subscribed, retried, failed int }{{3, 1, 2, 0}, {1, 0, 1, 1}} {
+			p, err := Open(Options{Address: serveRefusals(t, 2, refusal), Path: "/app/key", Connections: 1, Channel: "bench", Retries: tt.retries})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			if err := p.Connect(testContext(t)); (err == nil) != (tt.failed == 0) {
+				t.Errorf("%d retries: got %v, want an error exactly when they do not suffice", tt.retries, err)
+			}
+			got, _, err := p.Totals(testContext(t), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Subscribed != tt.subscribed || got.Retried != tt.retried || got.Failed != tt.failed {
+				t.Errorf("%d retries: got %+v, want %+v", tt.retries, got, tt)
+			}
+		}
+	})
 	t.Run("waiting for events that do not come ends with the context", func(t *testing.T) {
 		s := listenFloor(t, 1)
 		p, err := Open(optionsFor(s.Port(), 3))
@@ -189,6 +209,42 @@ func serveScript(t *testing.T, sends ...string) (port int, s *script) {
 		serving.Wait()
 	})
 	return listener.Addr().(*net.TCPAddr).Port, s
+}
+
+// serveRefusals answers the first connections with refusal behind the 101 and
+// accepts the next.
+func serveRefusals(t *testing.T, refusals int, refusal string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for number := 0; ; number++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				head := make([]byte, 4096)
+				n, _ := conn.Read(head)
+				answer := text(string(wire.AppendEstablished(nil, "1.1"))) + text(string(wire.AppendSubscribed(nil, "bench")))
+				if number < refusals {
+					answer = refusal
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: "+
+					wire.Accept(string(wire.HeaderValue(head[:n], "Sec-WebSocket-Key")))+"\r\n\r\n"+answer)
+				_, _ = io.Copy(io.Discard, conn)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		serving.Wait()
+	})
+	return listener.Addr().String()
 }
 
 func text(payload string) string {
@@ -283,6 +339,7 @@ func TestOptions(t *testing.T) {
 		"a server name":                 func(o *Options) { o.Address = "localhost:80" },
 		"an IPv6 server":                func(o *Options) { o.Address = "[::1]:80" },
 		"no connection":                 func(o *Options) { o.Connections = 0 },
+		"a negative number of retries":  func(o *Options) { o.Retries = -1 },
 		"a negative number of channels": func(o *Options) { o.Channels = -1 },
 		"more than all sources allow":   func(o *Options) { o.First = maxSources * connectionsPerSource },
 	}
@@ -333,6 +390,20 @@ func TestFleet(t *testing.T) {
 			}
 		})
 	}
+	t.Run("numbers that start higher reach into the next source address", func(t *testing.T) {
+		o := optionsFor(s.Port(), 50)
+		o.First = connectionsPerSource - 20 // for the source addresses
+		if err := <-f.ConnectAsync(ctx, o); err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := f.Totals(ctx, true)
+		if err != nil || got.Subscribed != 50 {
+			t.Errorf("got %+v %v, want 50 subscribed", got, err)
+		}
+		if err := f.Disconnect(ctx); err != nil {
+			t.Fatal(err)
+		}
+	})
 	t.Run("a request out of order is an error", func(t *testing.T) {
 		if err := <-f.AwaitAsync(ctx, 1); err == nil || !strings.Contains(err.Error(), "without an open population") {
 			t.Errorf("got %v, want an error", err)

@@ -24,6 +24,7 @@ func NewLatencies() *hdrhistogram.Histogram {
 type Totals struct {
 	Subscribed int    `json:"subscribed"` // connections that hold their subscription now
 	Failed     int    `json:"failed"`     // connections that never got that far
+	Retried    int    `json:"retried"`    // connections refused before it and tried again
 	Dropped    int    `json:"dropped"`    // connections lost after it
 	Received   uint64 `json:"received"`   // distinct events
 	Duplicated uint64 `json:"duplicated"` // events received again
@@ -42,6 +43,7 @@ type Totals struct {
 func (t Totals) Add(u Totals) Totals {
 	t.Subscribed += u.Subscribed
 	t.Failed += u.Failed
+	t.Retried += u.Retried
 	t.Dropped += u.Dropped
 	t.Received += u.Received
 	t.Duplicated += u.Duplicated
