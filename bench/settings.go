@@ -31,6 +31,8 @@ type Settings struct {
 	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round. Zero means 3 s.
 	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
 	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
+	PerServer    int           `json:"per_server,omitempty"`    // million: connections of one server process, on average. Zero means 85 % of its descriptors.
+	PingInterval time.Duration `json:"ping_nanos,omitempty"`    // million: silence after which the server pings. Zero means 60 s.
 	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.
 	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min.
 
@@ -101,6 +103,8 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	refuse(s.Duration < 0, "rounds of %v, want more than 0", s.Duration)
 	refuse(s.Rounds < 1, "%d rounds, want 1 or more", s.Rounds)
 	refuse(s.PerProcess < 0, "%d connections per process, want 0 or more", s.PerProcess)
+	refuse(s.PerServer < 0, "%d connections per server process, want 0 or more", s.PerServer)
+	refuse(s.PingInterval < 0, "pings after %v, want more than 0", s.PingInterval)
 	refuse(s.InFlight < 0, "%d handshakes under way, want 0 or more", s.InFlight)
 	refuse(s.Timeout < 0, "timeout of %v, want more than 0", s.Timeout)
 	errs = append(errs, wire.CheckPayloadBytes(s.PayloadBytes))

@@ -41,20 +41,15 @@ type spawned struct {
 // spawn starts a resound binary with a new app on a free port, in an empty folder
 // so that no .env is read, and returns once it accepts connections.
 func (r *run) spawn() (spawned, error) {
-	path, err := filepath.Abs(r.settings.Spawn)
+	path, folder, err := r.spawnPlace()
 	if err != nil {
 		return spawned{}, err
 	}
-	folder, err := os.MkdirTemp("", "resound-bench-")
-	if err != nil {
-		return spawned{}, err
-	}
-	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
 	port, err := freePort()
 	if err != nil {
 		return spawned{}, err
 	}
-	app := wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
+	app := newApp()
 	output := &tail{}
 	child, err := r.children.Start(process.Command{
 		Path:   path,
@@ -74,6 +69,24 @@ func (r *run) spawn() (spawned, error) {
 		return spawned{}, fmt.Errorf("%s: %w; it wrote %q", r.settings.Spawn, err, output)
 	}
 	return spawned{rest.Target{Address: address, Host: address, App: app}, child}, nil
+}
+
+// spawnPlace returns the path of the binary to spawn and an empty folder to run it
+// in, which lasts as long as the run.
+func (r *run) spawnPlace() (path, folder string, err error) {
+	if path, err = filepath.Abs(r.settings.Spawn); err != nil {
+		return "", "", err
+	}
+	if folder, err = os.MkdirTemp("", "resound-bench-"); err != nil {
+		return "", "", err
+	}
+	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
+	return path, folder, nil
+}
+
+// newApp returns credentials nobody else has.
+func newApp() wire.App {
+	return wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
 }
 
 // spawnEnvironment returns the caller's environment with app as the only one, so

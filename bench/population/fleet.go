@@ -13,6 +13,9 @@ import (
 	"resound/bench/process"
 )
 
+// ConnectionsPerSource is how many connections use ports of one source address.
+const ConnectionsPerSource = connectionsPerSource
+
 // defaultRequestTimeout is for requests whose context has no deadline.
 const defaultRequestTimeout = time.Minute
 

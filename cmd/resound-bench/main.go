@@ -67,6 +67,6 @@ the host the server is.`,
 		Args: cobra.ArbitraryArgs,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(), newClient(), newFloor(), newFloorHTTP())
+	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(), newMillion(), newClient(), newFloor(), newFloorHTTP())
 	return root
 }
