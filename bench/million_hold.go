@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"resound/bench/population"
 	"resound/bench/process"
 	"resound/bench/rest"
 	"resound/bench/wire"
@@ -219,8 +220,13 @@ func (m *million) readEnd(schedules []schedule) error {
 	if totals.Foreign > 0 {
 		m.result.verdict("%d messages that are no events of this run", totals.Foreign)
 	}
-	if totals.Received != expected || totals.Duplicated+totals.Reordered > 0 {
-		return fmt.Errorf("%w: %d received, want %d: %s", ErrDeliveries, totals.Received, expected, describe(totals))
+	return errors.Join(checkDeliveries(totals, expected), m.checkHeld(totals))
+}
+
+// checkDeliveries returns ErrDeliveries unless each expected delivery was made once.
+func checkDeliveries(t population.Totals, expected uint64) error {
+	if t.Received == expected && t.Duplicated+t.Reordered == 0 {
+		return nil
 	}
-	return m.checkHeld(totals)
+	return fmt.Errorf("%w: %d received, want %d: %s", ErrDeliveries, t.Received, expected, describe(t))
 }

@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"resound/bench/population"
 	"resound/bench/process"
@@ -22,8 +23,8 @@ const (
 	filesPerProcess = 64
 
 	// portShare is what percentage of a source address's ports may be in use: the
-	// kernel finds a free one slowly when few are left.
-	portShare = 75
+	// kernel finds a free one slowly once half of them are taken.
+	portShare = 40
 
 	// queuedBytes is what one frame in the queue of a connection costs.
 	queuedBytes = 2304
@@ -51,9 +52,10 @@ func (p millionPlan) check(c process.Capacity) error {
 	memory := p.memoryBytes()
 	need("megabytes of memory", c.MemoryBytes>>20, memory>>20,
 		fmt.Sprintf("add memory, or set N=%d", int64(float64(n)*float64(c.MemoryBytes)/float64(memory))/1000*1000))
-	need("descriptors left on the host", c.Files, files, "sysctl -w fs.file-max=4000000")
+	need("descriptors left on the host", c.Files, files, fmt.Sprintf("sysctl -w fs.file-max=%d", 2*files))
 	need("ports of a source address", c.Ports, ports, "sysctl -w net.ipv4.ip_local_port_range='10240 65535'")
-	need("bytes for TCP queues", c.BufferBytes, largest*queuedBytes, "sysctl -w net.ipv4.tcp_mem='524288 1048576 2097152'")
+	pages := largest * queuedBytes / int64(os.Getpagesize())
+	need("bytes for TCP queues", c.BufferBytes, largest*queuedBytes, fmt.Sprintf("sysctl -w net.ipv4.tcp_mem='%d %d %d'", pages, pages+1, 2*pages))
 	need("connections that may wait at a listener", c.Backlog, defaultInFlight, "sysctl -w net.core.somaxconn=4096")
 	need("epoll registrations", c.Watches, files, fmt.Sprintf("sysctl -w fs.epoll.max_user_watches=%d", files))
 	need("connections the packet filter can track", c.Tracked, n, fmt.Sprintf("sysctl -w net.netfilter.nf_conntrack_max=%d", 2*n))

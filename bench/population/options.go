@@ -11,9 +11,11 @@ import (
 const (
 	defaultInFlight = 256
 
-	// connectionsPerSource keeps the ports of one source address well below the
-	// 28,232 of the kernel's default range.
-	connectionsPerSource = 20_000
+	// connectionsPerSource keeps the ports of one source address well below half of
+	// the 28,232 of the kernel's default range: it tries the ports of one parity
+	// first, and looks at all of them for each connection once these are taken.
+	// Measured: 11,800 connections a second before that, 1,000 after.
+	connectionsPerSource = 10_000
 
 	// maxSources is how many addresses 127.0.0.x has to offer.
 	maxSources = 200
@@ -57,7 +59,7 @@ func (o Options) validated() (Options, netip.AddrPort, error) {
 }
 
 // source returns the address connection i binds to, and false when the kernel may
-// choose: the first 20,000, and all connections to another host.
+// choose: the first ones, and all connections to another host.
 func (o Options) source(address netip.AddrPort, i int) ([4]byte, bool) {
 	block := (o.First + i) / connectionsPerSource
 	if block == 0 || !address.Addr().IsLoopback() {

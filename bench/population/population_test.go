@@ -88,7 +88,7 @@ func TestPopulation(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a second source address is used beyond 20,000 connections", func(t *testing.T) {
+	t.Run("a second source address is used beyond what one may have", func(t *testing.T) {
 		ctx := testContext(t)
 		s := listenFloor(t, 1)
 		o := optionsFor(s.Port(), 4)

@@ -43,10 +43,12 @@ func ReadCapacity() (Capacity, error) {
 	c.Tracked = math.MaxInt64
 	most, err1 := readNumbers("/proc/sys/net/netfilter/nf_conntrack_max", 1)
 	used, err2 := readNumbers("/proc/sys/net/netfilter/nf_conntrack_count", 1)
-	if err1 == nil && err2 == nil {
-		c.Tracked = most[0] - used[0]
-	} else if !errors.Is(err1, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err1, fs.ErrNotExist): // not loaded
+	case err1 != nil || err2 != nil:
 		return c, errors.Join(err1, err2)
+	case used[0] > 0: // at 0 no rule asks for it, and nothing is tracked
+		c.Tracked = most[0] - used[0]
 	}
 	return c, nil
 }
