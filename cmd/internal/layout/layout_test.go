@@ -34,10 +34,11 @@ var mayImport = map[string][]string{
 
 	"cmd/internal/config":        {"cmd/internal/config/dotenv"},
 	"cmd/internal/config/dotenv": {},
+	"cmd/internal/doctor":        {},
 	"cmd/internal/node":          {"auth", "channels", "cmd/internal/config", "frame", "loop", "pusher", "pusher/rest", "pusher/webhook"},
 	"cmd/internal/e2e":           {},
 	"cmd/internal/layout":        {},
-	"cmd/resound":                {"cmd/internal/config", "cmd/internal/node"},
+	"cmd/resound":                {"cmd/internal/config", "cmd/internal/doctor", "cmd/internal/node"},
 }
 
 // onlyUser lists the packages that alone may import a dependency.
