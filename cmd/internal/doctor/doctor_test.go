@@ -94,22 +94,38 @@ func TestExamine(t *testing.T) {
 		want  func(*doctor.Wanted)
 		lines []string // how the lines that are not ok begin, up to *, and what they contain
 	}{
-		{name: "few descriptors", host: func(h *doctor.Host) { h.Soft, h.Hard = 1024, 4096 },
-			lines: []string{"fault descriptors: 4,096 in this shell (soft 1,024)*LimitNOFILE=10762 "}},
-		{name: "descriptors for the connections but not for HTTP", host: func(h *doctor.Host) { h.Hard = 10_100 },
-			lines: []string{"warning descriptors*LimitNOFILE=10762"}},
-		{name: "a low ceiling of descriptors", files: map[string]string{"proc/sys/fs/nr_open": "4096"},
-			lines: []string{"fault fs.nr_open: 4,096*fs.nr_open='16384'"}},
-		{name: "a host short of descriptors", files: map[string]string{"proc/sys/fs/file-nr": "9000 0 12000"},
-			lines: []string{"fault fs.file-max: 12,000, 9,000 in use*fs.file-max='32768'"}},
-		{name: "few epoll registrations", files: map[string]string{"proc/sys/fs/epoll/max_user_watches": "5000"},
-			lines: []string{"fault fs.epoll.max_user_watches*='16384'"}},
-		{name: "hardly any memory", files: map[string]string{"proc/meminfo": "MemTotal: 131072 kB\nMemAvailable: 65536 kB\n"},
-			lines: []string{"fault memory: 64 MB available of 128 MB*max_connections 0"}},
-		{name: "memory without room to spare", files: map[string]string{"proc/meminfo": "MemTotal: 131072 kB\nMemAvailable: 125000 kB\n"},
-			lines: []string{"warning memory*max_connections 6000"}},
-		{name: "a limit on a group above", files: map[string]string{"sys/fs/cgroup/system.slice/memory.max": "50000000"},
-			lines: []string{"fault cgroup memory: 47 MB by /sys/fs/cgroup/system.slice/memory.max*MemoryMax=145M"}},
+		{
+			name: "few descriptors", host: func(h *doctor.Host) { h.Soft, h.Hard = 1024, 4096 },
+			lines: []string{"fault descriptors: 4,096 in this shell (soft 1,024)*LimitNOFILE=10762 "},
+		},
+		{
+			name: "descriptors for the connections but not for HTTP", host: func(h *doctor.Host) { h.Hard = 10_100 },
+			lines: []string{"warning descriptors*LimitNOFILE=10762"},
+		},
+		{
+			name: "a low ceiling of descriptors", files: map[string]string{"proc/sys/fs/nr_open": "4096"},
+			lines: []string{"fault fs.nr_open: 4,096*fs.nr_open='16384'"},
+		},
+		{
+			name: "a host short of descriptors", files: map[string]string{"proc/sys/fs/file-nr": "9000 0 12000"},
+			lines: []string{"fault fs.file-max: 12,000, 9,000 in use*fs.file-max='32768'"},
+		},
+		{
+			name: "few epoll registrations", files: map[string]string{"proc/sys/fs/epoll/max_user_watches": "5000"},
+			lines: []string{"fault fs.epoll.max_user_watches*='16384'"},
+		},
+		{
+			name: "hardly any memory", files: map[string]string{"proc/meminfo": "MemTotal: 131072 kB\nMemAvailable: 65536 kB\n"},
+			lines: []string{"fault memory: 64 MB available of 128 MB*max_connections 0"},
+		},
+		{
+			name: "memory without room to spare", files: map[string]string{"proc/meminfo": "MemTotal: 131072 kB\nMemAvailable: 125000 kB\n"},
+			lines: []string{"warning memory*max_connections 6000"},
+		},
+		{
+			name: "a limit on a group above", files: map[string]string{"sys/fs/cgroup/system.slice/memory.max": "50000000"},
+			lines: []string{"fault cgroup memory: 47 MB by /sys/fs/cgroup/system.slice/memory.max*MemoryMax=145M"},
+		},
 		{name: "a limit of a group of version 1", files: map[string]string{
 			"proc/self/cgroup": "4:memory:/docker/abc\n0::/\n", "sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes": "50000000",
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
@@ -120,32 +136,50 @@ func TestExamine(t *testing.T) {
 		{name: "a full table of the packet filter", files: map[string]string{
 			"proc/sys/net/netfilter/nf_conntrack_max": "65536", "proc/sys/net/netfilter/nf_conntrack_count": "60000",
 		}, lines: []string{"fault net.netfilter.nf_conntrack_max: 65,536, 60,000 in use*='32768'"}},
-		{name: "short queues", files: map[string]string{"proc/sys/net/core/somaxconn": "128", "proc/sys/net/ipv4/tcp_max_syn_backlog": "64"},
-			lines: []string{"warning net.core.somaxconn: 128*='65535'", "warning net.ipv4.tcp_max_syn_backlog: 64*='65535'"}},
-		{name: "little memory for queues", files: map[string]string{"proc/sys/net/ipv4/tcp_mem": "1000 2000 4000"},
-			lines: []string{"warning net.ipv4.tcp_mem: 2,000 pages*='4096 8192 16384'"}},
+		{
+			name: "short queues", files: map[string]string{"proc/sys/net/core/somaxconn": "128", "proc/sys/net/ipv4/tcp_max_syn_backlog": "64"},
+			lines: []string{"warning net.core.somaxconn: 128*='65535'", "warning net.ipv4.tcp_max_syn_backlog: 64*='65535'"},
+		},
+		{
+			name: "little memory for queues", files: map[string]string{"proc/sys/net/ipv4/tcp_mem": "1000 2000 4000"},
+			lines: []string{"warning net.ipv4.tcp_mem: 2,000 pages*='4096 8192 16384'"},
+		},
 		{name: "buffers for bulk transfers", files: map[string]string{
 			"proc/sys/net/ipv4/tcp_rmem": "4096 16777216 16777216", "proc/sys/net/ipv4/tcp_wmem": "4096 16777216 16777216",
 		}, lines: []string{"warning net.ipv4.tcp_rmem: 16,777,216*", "warning net.ipv4.tcp_wmem: 16,777,216*"}},
-		{name: "few ports for a proxy", files: map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 34000"},
-			lines: []string{"warning net.ipv4.ip_local_port_range: 1,233 ports*10240 65535"}},
-		{name: "a port that outgoing connections may take", want: func(w *doctor.Wanted) { w.Port = 40_000 },
-			lines: []string{"warning local ports*ip_local_reserved_ports='40000'"}},
-		{name: "the same beside ports reserved already", want: func(w *doctor.Wanted) { w.Port = 40_000 },
+		{
+			name: "few ports for a proxy", files: map[string]string{"proc/sys/net/ipv4/ip_local_port_range": "32768 34000"},
+			lines: []string{"warning net.ipv4.ip_local_port_range: 1,233 ports*10240 65535"},
+		},
+		{
+			name: "a port that outgoing connections may take", want: func(w *doctor.Wanted) { w.Port = 40_000 },
+			lines: []string{"warning local ports*ip_local_reserved_ports='40000'"},
+		},
+		{
+			name: "the same beside ports reserved already", want: func(w *doctor.Wanted) { w.Port = 40_000 },
 			files: map[string]string{"proc/sys/net/ipv4/ip_local_reserved_ports": "39000-39999,50000"},
-			lines: []string{"warning local ports*ip_local_reserved_ports='39000-39999,50000,40000'"}},
-		{name: "a reserved port", want: func(w *doctor.Wanted) { w.Port = 40_000 },
-			files: map[string]string{"proc/sys/net/ipv4/ip_local_reserved_ports": "80,39999-40001"}},
+			lines: []string{"warning local ports*ip_local_reserved_ports='39000-39999,50000,40000'"},
+		},
+		{
+			name: "a reserved port", want: func(w *doctor.Wanted) { w.Port = 40_000 },
+			files: map[string]string{"proc/sys/net/ipv4/ip_local_reserved_ports": "80,39999-40001"},
+		},
 		{name: "a port of the kernel's choice", want: func(w *doctor.Wanted) { w.Port = 0 }},
-		{name: "a privileged port", want: func(w *doctor.Wanted) { w.Port = 443 },
-			lines: []string{"fault net.ipv4.ip_unprivileged_port_start: 1024, and this user may not*CAP_NET_BIND_SERVICE"}},
-		{name: "a privileged port for who may", want: func(w *doctor.Wanted) { w.Port = 443 },
-			files: map[string]string{"proc/self/status": "CapEff:\t0000000000000400\n"}},
+		{
+			name: "a privileged port", want: func(w *doctor.Wanted) { w.Port = 443 },
+			lines: []string{"fault net.ipv4.ip_unprivileged_port_start: 1024, and this user may not*CAP_NET_BIND_SERVICE"},
+		},
+		{
+			name: "a privileged port for who may", want: func(w *doctor.Wanted) { w.Port = 443 },
+			files: map[string]string{"proc/self/status": "CapEff:\t0000000000000400\n"},
+		},
 		{name: "a port another program has", files: map[string]string{
 			"proc/net/tcp": listening, "proc/7/fd/3": "-> socket:[99]", "proc/7/fd/4": "-> /dev/null", "proc/7/comm": "nginx\n",
 		}, lines: []string{"fault port 8080: taken by nginx, pid 7*--port"}},
-		{name: "a port that somebody has", files: map[string]string{"proc/net/tcp": listening},
-			lines: []string{"warning port 8080: taken by a process that this user cannot see*as root"}},
+		{
+			name: "a port that somebody has", files: map[string]string{"proc/net/tcp": listening},
+			lines: []string{"warning port 8080: taken by a process that this user cannot see*as root"},
+		},
 		{name: "a port taken on IPv6", files: map[string]string{
 			"proc/net/tcp6": "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0 0 0 0 0 99\n",
 			"proc/7/fd/3":   "-> socket:[99]", "proc/7/comm": "node\n",
@@ -158,16 +192,20 @@ func TestExamine(t *testing.T) {
 			"proc/net/tcp": listening, "proc/7/fd/3": "-> socket:[99]", "proc/7/comm": "resound\n", "proc/7/limits": fmt.Sprintf(limits, 1024, 4096),
 		}, lines: []string{"fault descriptors: 1,024 in the running node (pid 7)*restart the node"}},
 		{name: "more reactors than CPUs", want: func(w *doctor.Wanted) { w.Reactors = 8 }, lines: []string{"warning CPUs: 4, for 8 reactors*"}},
-		{name: "huge pages", files: map[string]string{"sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never"},
-			lines: []string{"warning transparent huge pages*echo madvise"}},
+		{
+			name: "huge pages", files: map[string]string{"sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never"},
+			lines: []string{"warning transparent huge pages*echo madvise"},
+		},
 		{name: "a kernel without huge pages and control groups", files: map[string]string{
 			"sys/kernel/mm/transparent_hugepage/enabled": "", "proc/self/cgroup": "",
 		}},
 		{name: "strict overcommit", files: map[string]string{"proc/sys/vm/overcommit_memory": "2"}, lines: []string{"warning vm.overcommit_memory: 2*"}},
 		{name: "few mappings", files: map[string]string{"proc/sys/vm/max_map_count": "1000"}, lines: []string{"warning vm.max_map_count: 1,000*"}},
 		{name: "a wrong clock", host: func(h *doctor.Host) { h.Synchronized = false }, lines: []string{"warning clock: not*chrony"}},
-		{name: "a slow clock", files: map[string]string{"sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"},
-			lines: []string{"warning clock source: hpet*tsc"}},
+		{
+			name: "a slow clock", files: map[string]string{"sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"},
+			lines: []string{"warning clock source: hpet*tsc"},
+		},
 		{name: "a file that is missing", files: map[string]string{"proc/sys/net/core/somaxconn": ""}, lines: []string{"warning net.core.somaxconn: open*"}},
 		{name: "a file that is no number", files: map[string]string{"proc/sys/net/core/somaxconn": "many"}, lines: []string{"warning net.core.somaxconn: /proc*"}},
 		{name: "a file that is too short", files: map[string]string{"proc/sys/net/ipv4/tcp_mem": "1"}, lines: []string{"warning net.ipv4.tcp_mem: /proc*"}},
