@@ -29,10 +29,10 @@ func (c channelClass) members(channel int) int {
 // mode names its rounds.
 func (c channelClass) mode() string { return fmt.Sprintf("events to channels of %d", c.size()) }
 
-// channelShares are the classes of channels: three tenths of the connections have
-// a channel of their own, three share one with nine others, three with 999 others,
-// and a tenth shares one channel.
-var channelShares = []struct{ tenths, size int }{{3, 1}, {3, 10}, {3, 1000}, {1, 0}}
+// channelShares are the classes of channels: a tenth of the connections have a
+// channel of their own, two share one with nine others, six with 999 others, and
+// the last tenth shares one channel.
+var channelShares = []struct{ tenths, size int }{{1, 1}, {2, 10}, {6, 1000}, {1, 0}}
 
 // planChannels divides connections into classes.
 func planChannels(connections int) []channelClass {

@@ -42,7 +42,7 @@ func TestMillionChannels(t *testing.T) {
 	for _, c := range planChannels(1_000_000) {
 		got += fmt.Sprintf("%d of %d; ", c.channels, c.size())
 	}
-	if want := "300000 of 1; 30000 of 10; 300 of 1000; 1 of 100000; "; got != want {
+	if want := "100000 of 1; 20000 of 10; 600 of 1000; 1 of 100000; "; got != want {
 		t.Errorf("got channels %q of a million, want %q", got, want)
 	}
 }
