@@ -22,6 +22,10 @@ const (
 	// filesPerProcess are the descriptors of a process that are no connections.
 	filesPerProcess = 64
 
+	// maxProcesses is how many server processes, and as many client processes, are
+	// reasonable on one host.
+	maxProcesses = 100
+
 	// portShare is what percentage of a source address's ports may be in use: the
 	// kernel finds a free one slowly once half of them are taken.
 	portShare = 40
@@ -49,6 +53,7 @@ func (p millionPlan) check(c process.Capacity) error {
 			missing = append(missing, fmt.Errorf("%s: %d, want %d: %s", what, have, want, fix))
 		}
 	}
+	need("descriptors of a process", int64(p.capacity), n/maxProcesses, fmt.Sprintf("ulimit -n %d, as root", max(20_000, 2*n/maxProcesses)))
 	memory := p.memoryBytes()
 	need("megabytes of memory", c.MemoryBytes>>20, memory>>20,
 		fmt.Sprintf("add memory, or set N=%d", int64(float64(n)*float64(c.MemoryBytes)/float64(memory))/1000*1000))

@@ -53,6 +53,7 @@ func planChannels(connections int) []channelClass {
 // millionPlan is over how many processes the connections spread.
 type millionPlan struct {
 	connections int
+	capacity    int // connections that the descriptors of one process allow
 	servers     int // processes on one port
 	workers     int // reactors of each, each with a listener
 	perClient   int // connections of one client process at most
@@ -69,12 +70,16 @@ const (
 	// the fullest of sixty processes gets some 400 more. Besides them a process
 	// needs descriptors for itself and for HTTP.
 	serverShare = 85
+
+	// clientShare is how many connections a client process gets at most: it has one
+	// thread.
+	clientShare = 25_000
 )
 
 // planMillion spreads connections over processes that may each have capacity
 // connections by their descriptor limit.
 func planMillion(s Settings, capacity int) millionPlan {
-	p := millionPlan{connections: s.Connections, perClient: s.PerProcess, classes: planChannels(s.Connections)}
+	p := millionPlan{connections: s.Connections, capacity: capacity, perClient: s.PerProcess, classes: planChannels(s.Connections)}
 	perServer := s.PerServer
 	if perServer == 0 {
 		perServer = max(capacity*serverShare/100, 1)
@@ -84,7 +89,7 @@ func planMillion(s Settings, capacity int) millionPlan {
 	// reactors than cores only cost.
 	p.workers = max(runtime.NumCPU()/p.servers, 1)
 	if p.perClient == 0 {
-		p.perClient = capacity
+		p.perClient = min(capacity, clientShare)
 	}
 	for _, c := range p.classes {
 		p.clients += (c.connections + p.perClient - 1) / p.perClient

@@ -55,7 +55,7 @@ func TestMillionPlan(t *testing.T) {
 		servers, clients int
 	}{
 		{"a limit of 20,000 descriptors takes many processes", 1_000_000, 19_900, 60, 54},
-		{"a high limit takes one server process and a client for each class", 1_000_000, 2_000_000, 1, 4},
+		{"a high limit takes one server process and clients of 25,000", 1_000_000, 2_000_000, 1, 40},
 		{"few connections take one server process", 1_000, 19_900, 1, 4},
 	}
 	for _, tt := range tests {
@@ -107,6 +107,12 @@ func TestMillionHost(t *testing.T) {
 		})
 		lack.take(&poor)
 	}
+	t.Run("too few descriptors of a process are refused with their fix", func(t *testing.T) {
+		p := planMillion(Settings{Connections: 1_000_000}, 900)
+		if err := p.check(plenty()); err == nil || !strings.Contains(err.Error(), "ulimit -n 20000") {
+			t.Errorf("got %v, want ulimit -n", err)
+		}
+	})
 	t.Run("everything that is missing is named at once", func(t *testing.T) {
 		if err := p.check(poor); err == nil || strings.Count(err.Error(), "\n") != len(lacks) {
 			t.Errorf("got %v, want %d lines", err, len(lacks))

@@ -28,13 +28,13 @@ type Settings struct {
 	PayloadBytes int           `json:"payload_bytes,omitempty"` // of each event's data. Zero means 100.
 	Burst        int           `json:"burst,omitempty"`         // fanout: events per batch, 2 to 10. Zero means single events alone.
 	Events       int           `json:"events,omitempty"`        // fanout: per round, instead of Duration. Zero means by Duration.
-	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round. Zero means 3 s.
+	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round. Zero means 3 s. million: of the hold, 3 min.
 	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
 	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
 	PerServer    int           `json:"per_server,omitempty"`    // million: connections of one server process, on average. Zero means 85 % of its descriptors.
 	PingInterval time.Duration `json:"ping_nanos,omitempty"`    // million: silence after which the server pings. Zero means 60 s.
 	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.
-	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min.
+	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min, 30 for million.
 
 	// Self starts this program again; the name of a subcommand is appended to Args.
 	Self process.Command `json:"-"`

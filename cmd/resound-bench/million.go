@@ -19,7 +19,7 @@ that do not last make the run fail.`,
 			flags.DurationVar(&s.Duration, "hold", 0, "how long to hold them, half of it with events (default 3m)")
 			flags.DurationVar(&s.PingInterval, "ping", 0, "silence after which the server pings (default 1m)")
 			flags.IntVar(&s.PerServer, "per-server", 0, "connections of one server process, on average (default 85 % of its descriptors)")
-			flags.IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
+			flags.IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow, 25000 at most)")
 			flags.IntVar(&s.InFlight, "in-flight", 0, "handshakes under way at a time (default 256)")
 			payloadFlag(cmd, s)
 		})

@@ -73,7 +73,8 @@ func notOK(r doctor.Report) (lines []string) {
 
 const (
 	tenThousand = 10_000
-	listening   = "   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 99 1 0 100 0 0 10 0\n"
+	headings    = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+	listening   = headings + "   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 99 1 0 100 0 0 10 0\n"
 	limits      = "Limit                     Soft Limit           Hard Limit           Units\nMax open files            %d               %d               files\n"
 )
 
@@ -181,7 +182,7 @@ func TestExamine(t *testing.T) {
 			lines: []string{"warning port 8080: taken by a process that this user cannot see*as root"},
 		},
 		{name: "a port taken on IPv6", files: map[string]string{
-			"proc/net/tcp6": "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0 0 0 0 0 99\n",
+			"proc/net/tcp6": headings + "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0 0 0 0 0 99\n",
 			"proc/7/fd/3":   "-> socket:[99]", "proc/7/comm": "node\n",
 		}, lines: []string{"fault port 8080: taken by node, pid 7*"}},
 		{name: "a port taken at another address", want: func(w *doctor.Wanted) { w.Address, w.Port = "127.0.0.2", 6379 }},
@@ -209,7 +210,7 @@ func TestExamine(t *testing.T) {
 		{name: "a file that is missing", files: map[string]string{"proc/sys/net/core/somaxconn": ""}, lines: []string{"warning net.core.somaxconn: open*"}},
 		{name: "a file that is no number", files: map[string]string{"proc/sys/net/core/somaxconn": "many"}, lines: []string{"warning net.core.somaxconn: /proc*"}},
 		{name: "a file that is too short", files: map[string]string{"proc/sys/net/ipv4/tcp_mem": "1"}, lines: []string{"warning net.ipv4.tcp_mem: /proc*"}},
-		{name: "a table of sockets that is garbage", files: map[string]string{"proc/net/tcp": "0: zz:1F90 0 0A 0 0 0 0 0 1\n"}, lines: []string{"warning port 8080: /proc*"}},
+		{name: "a table of sockets that is garbage", files: map[string]string{"proc/net/tcp": headings + "0: zz:1F90 0 0A 0 0 0 0 0 1\n"}, lines: []string{"warning port 8080: /proc*"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -132,5 +132,5 @@ func (e *examination) word(file string) (string, error) {
 
 // sysctl is the fix by a kernel setting.
 func sysctl(name string, value any) string {
-	return fmt.Sprintf("sysctl -w %s='%v' (for good: scripts/sysctl/99-resound.conf to /etc/sysctl.d)", name, value)
+	return fmt.Sprintf("sysctl -w %s='%v' (for good: a line in /etc/sysctl.d, see scripts/sysctl/99-resound.conf)", name, value)
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bufio"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,33 +55,49 @@ func (e *examination) port() {
 // listeners returns the inodes of the sockets that listen where the node would.
 func (e *examination) listeners() (map[string]bool, error) {
 	inodes := make(map[string]bool)
-	// A host without IPv6 has no tcp6.
 	for _, file := range []string{"proc/net/tcp", "proc/net/tcp6"} {
-		b, err := fs.ReadFile(e.host.Files, file)
+		err := e.addListeners(inodes, file)
 		if errors.Is(err, fs.ErrNotExist) && file == "proc/net/tcp6" {
-			continue
+			continue // a host without IPv6
 		}
 		if err != nil {
-			return nil, err
-		}
-		for line := range strings.Lines(string(b)) {
-			// number, local address, remote address, state, queues, timer,
-			// retransmits, user, timeout, inode; 0A is listening
-			fields := strings.Fields(line)
-			if len(fields) < 10 || fields[3] != "0A" {
-				continue
-			}
-			local, err := parseAddress(fields[1])
-			if err != nil {
-				return nil, fmt.Errorf("/%s: %w", file, err)
-			}
-			if int(local.Port()) == e.wanted.Port && overlap(local.Addr(), e.wanted.Address) {
-				inodes[fields[9]] = true
-			}
+			return nil, fmt.Errorf("/%s: %w", file, err)
 		}
 	}
 	return inodes, nil
 }
+
+func (e *examination) addListeners(inodes map[string]bool, file string) error {
+	f, err := e.host.Files.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Scan() // headings
+	for lines.Scan() {
+		// number, local address, remote address, state, queues, timer,
+		// retransmits, user, timeout, inode
+		fields := strings.Fields(lines.Text())
+		if len(fields) < 10 {
+			return fmt.Errorf("a line has %d fields, want 10 or more", len(fields))
+		}
+		if fields[3] != listening {
+			return nil // those that listen come first, a million connections behind
+		}
+		local, err := parseAddress(fields[1])
+		if err != nil {
+			return err
+		}
+		if int(local.Port()) == e.wanted.Port && overlap(local.Addr(), e.wanted.Address) {
+			inodes[fields[9]] = true
+		}
+	}
+	return lines.Err()
+}
+
+// listening is the state in which the kernel shows sockets that listen.
+const listening = "0A"
 
 // overlap reports whether who listens at taken keeps a node from address. A name
 // may be any address.
@@ -112,25 +128,13 @@ func parseAddress(s string) (netip.AddrPort, error) {
 // owner returns a process that holds one of the sockets, and its name; 0 when
 // none can be seen.
 func (e *examination) owner(inodes map[string]bool) (pid int, name string) {
-	links, err := fs.Glob(e.host.Files, "proc/[0-9]*/fd")
+	folders, err := fs.Glob(e.host.Files, "proc/[0-9]*/fd")
 	if err != nil {
 		return 0, ""
 	}
-	for _, folder := range links {
-		entries, err := fs.ReadDir(e.host.Files, folder)
-		if err != nil {
-			continue // gone, or another user's
-		}
-		holds := slices.ContainsFunc(entries, func(d fs.DirEntry) bool {
-			target, err := fs.ReadLink(e.host.Files, path.Join(folder, d.Name()))
-			inode, found := strings.CutPrefix(target, "socket:[")
-			return err == nil && found && inodes[strings.TrimSuffix(inode, "]")]
-		})
-		if !holds {
-			continue
-		}
+	for _, folder := range folders {
 		pid, err := strconv.Atoi(path.Base(path.Dir(folder)))
-		if err != nil {
+		if err != nil || !e.holds(folder, inodes) {
 			continue
 		}
 		name, err := e.word(fmt.Sprintf("proc/%d/comm", pid))
@@ -140,6 +144,29 @@ func (e *examination) owner(inodes map[string]bool) (pid int, name string) {
 		return pid, name
 	}
 	return 0, ""
+}
+
+// holds reports whether one of the descriptors in folder is one of the sockets.
+func (e *examination) holds(folder string, inodes map[string]bool) bool {
+	f, err := e.host.Files.Open(folder)
+	if err != nil {
+		return false // gone, or another user's
+	}
+	defer f.Close()
+	d, ok := f.(fs.ReadDirFile)
+	for ok {
+		// A few at a time: a node may have a million, and listens with the first.
+		entries, err := d.ReadDir(256)
+		for _, entry := range entries {
+			target, err := fs.ReadLink(e.host.Files, path.Join(folder, entry.Name()))
+			inode, found := strings.CutPrefix(target, "socket:[")
+			if err == nil && found && inodes[strings.TrimSuffix(inode, "]")] {
+				return true
+			}
+		}
+		ok = err == nil
+	}
+	return false
 }
 
 // privilegedPort looks whether this user may listen on a port below 1024.
