@@ -6,10 +6,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOTESTFLAGS ?=
 
-.PHONY: help build run test race check lint fuzz bench docs setup clean
+.PHONY: help build run test race check lint fuzz bench bench-million docs setup clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## build bin/resound and bin/resound-bench
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/resound ./cmd/resound-bench
@@ -36,6 +36,9 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 
 bench: build ## measure every figure against the floor (ROUNDS=, N=, ONLY=, OUT=)
 	scripts/bench
+
+bench-million: build ## hold a million connections on this host (N=1000000 HOLD=3m)
+	scripts/bench-million
 
 docs: ## rewrite the generated documents
 	$(GO) test ./cmd/internal/config -run Docs -update

@@ -41,6 +41,7 @@ type Result struct {
 	Memory   []Memory        `json:"memory,omitempty"`
 	Ratios   []Ratio         `json:"ratios,omitempty"`
 	Series   []Series        `json:"series,omitempty"`
+	Census   *Census         `json:"census,omitempty"`   // of the million scenario
 	Verdicts []string        `json:"verdicts,omitempty"` // what a reader must know before quoting it
 
 	pairs []pair // of modes, to be compared beside server and floor

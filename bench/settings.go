@@ -33,12 +33,14 @@ type Settings struct {
 	Rate         float64       `json:"rate,omitempty"`          // per second: deliveries, or client events. Zero means the scenario's default.
 	Load         float64       `json:"load,omitempty"`          // latency: share of the measured fan-out rate, instead of Rate. Zero means by Rate.
 	Watchers     int           `json:"watchers,omitempty"`      // storm: subscribers that stay. Zero means 500.
-	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round; soak: of the whole. Zero means 3 s; soak: 1 h.
+	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round; soak: of the whole. Zero means 3 s; soak: 1 h; million: of the hold, 3 min.
 	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
 	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
+	PerServer    int           `json:"per_server,omitempty"`    // million: connections of one server process, on average. Zero means 85 % of its descriptors.
+	PingInterval time.Duration `json:"ping_nanos,omitempty"`    // million: silence after which the server pings. Zero means 60 s.
 	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.
-	Sources      []string      `json:"sources,omitempty"`       // addresses to connect from, each for 20,000 connections
-	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min.
+	Sources      []string      `json:"sources,omitempty"`       // addresses to connect from, each for 10,000 connections
+	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min, 30 for million.
 
 	// Self starts this program again; the name of a subcommand is appended to Args.
 	Self process.Command `json:"-"`
@@ -154,6 +156,8 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	refuse(s.Duration < 0, "rounds of %v, want more than 0", s.Duration)
 	refuse(s.Rounds < 1, "%d rounds, want 1 or more", s.Rounds)
 	refuse(s.PerProcess < 0, "%d connections per process, want 0 or more", s.PerProcess)
+	refuse(s.PerServer < 0, "%d connections per server process, want 0 or more", s.PerServer)
+	refuse(s.PingInterval < 0, "pings after %v, want more than 0", s.PingInterval)
 	refuse(s.InFlight < 0, "%d handshakes under way, want 0 or more", s.InFlight)
 	refuse(s.Timeout < 0, "timeout of %v, want more than 0", s.Timeout)
 	errs = append(errs, wire.CheckPayloadBytes(s.PayloadBytes))

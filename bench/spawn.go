@@ -49,12 +49,11 @@ func (r *run) spawn() (spawned, error) {
 	if err != nil {
 		return spawned{}, err
 	}
-	folder, err := os.MkdirTemp("", "resound-bench-")
+	path, folder, err := r.spawnPlace()
 	if err != nil {
 		return spawned{}, err
 	}
-	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
-	app := wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
+	app := newApp()
 	command := process.Command{Path: path, Env: spawnEnvironment(os.Environ(), app), Dir: folder}
 	var config []string
 	if r.configure != nil {
@@ -107,6 +106,24 @@ func (r *run) writeConfig(command *process.Command, app wire.App) ([]string, err
 	command.Env = foreignEnvironment(os.Environ())
 	file := filepath.Join(command.Dir, "reverb.json")
 	return []string{"--config", file}, os.WriteFile(file, config, 0o600)
+}
+
+// spawnPlace returns the path of the binary to spawn and an empty folder to run it
+// in, which lasts as long as the run.
+func (r *run) spawnPlace() (path, folder string, err error) {
+	if path, err = filepath.Abs(r.settings.Spawn); err != nil {
+		return "", "", err
+	}
+	if folder, err = os.MkdirTemp("", "resound-bench-"); err != nil {
+		return "", "", err
+	}
+	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
+	return path, folder, nil
+}
+
+// newApp returns credentials nobody else has.
+func newApp() wire.App {
+	return wire.App{ID: "bench", Key: strings.ToLower(rand.Text()), Secret: strings.ToLower(rand.Text())}
 }
 
 // spawnEnvironment returns the caller's environment with app as the only one, so

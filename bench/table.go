@@ -15,6 +15,7 @@ func (r Result) WriteTable(w io.Writer) error {
 	r.writeMedians(t)
 	r.writeMemory(t)
 	r.writeRatios(t)
+	r.Census.write(t)
 	for _, v := range r.Verdicts {
 		fmt.Fprintf(t, "! %s\n", v)
 	}

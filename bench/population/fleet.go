@@ -10,6 +10,9 @@ import (
 	"resound/bench/process"
 )
 
+// ConnectionsPerSource is how many connections use ports of one source address.
+const ConnectionsPerSource = connectionsPerSource
+
 // Fleet is one population spread over client processes. Its methods are safe for
 // concurrent use, but for Connect, beside which only Counts and Latencies are.
 type Fleet struct {
@@ -47,19 +50,31 @@ func (f *Fleet) PIDs() []int {
 // Connect opens o.Connections connections, divided over the processes, and
 // returns when each holds its subscriptions.
 func (f *Fleet) Connect(ctx context.Context, o Options) error {
+	return <-f.ConnectAsync(ctx, o)
+}
+
+// ConnectAsync begins what Connect does. The channel gets one value. Connections
+// are numbered from o.First on.
+func (f *Fleet) ConnectAsync(ctx context.Context, o Options) <-chan error {
+	result := make(chan error, 1)
 	if capacity := f.limit * len(f.clients); o.Connections > capacity {
-		return fmt.Errorf("%d connections exceed the %d of %d client processes", o.Connections, capacity, len(f.clients))
+		result <- fmt.Errorf("%d connections exceed the %d of %d client processes", o.Connections, capacity, len(f.clients))
+		return result
 	}
 	f.options = o
-	_, err := f.all(ctx, func(i int) request {
+	wait := f.send(ctx, func(i int) request {
 		mine := o
-		mine.First, mine.Total = f.share(i), o.Connections
-		mine.Connections = f.share(i+1) - mine.First
+		mine.First, mine.Total = o.First+f.share(i), o.First+o.Connections
+		mine.Connections = f.share(i+1) - f.share(i)
 		// The bound holds for the whole fleet.
 		mine.InFlight = max(o.InFlight/len(f.clients), min(o.InFlight, 1))
 		return request{Op: opOpen, Options: &mine}
 	})
-	return err
+	go func() {
+		_, err := wait()
+		result <- err
+	}()
+	return result
 }
 
 // share returns the first connection of process i: equal parts, so that none is the

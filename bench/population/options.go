@@ -12,9 +12,11 @@ import (
 const (
 	defaultInFlight = 256
 
-	// connectionsPerSource keeps the ports of one source address well below the
-	// 28,232 of the kernel's default range.
-	connectionsPerSource = 20_000
+	// connectionsPerSource keeps the ports of one source address well below half of
+	// the 28,232 of the kernel's default range: it tries the ports of one parity
+	// first, and looks at all of them for each connection once these are taken.
+	// Measured: 11,800 connections a second before that, 1,000 after.
+	connectionsPerSource = 10_000
 
 	// maxSources is how many addresses 127.0.0.x has to offer.
 	maxSources = 200
@@ -29,7 +31,7 @@ type Options struct {
 	Total       int    `json:"total"`       // connections of all processes. Zero means First and Connections.
 	InFlight    int    `json:"in_flight"`   // handshakes under way at most. Zero means 256.
 
-	// Sources are the addresses to connect from, each for 20,000 connections. None:
+	// Sources are the addresses to connect from, each for 10,000 connections. None:
 	// for a server on 127.0.0.1 those of the same network, otherwise as the kernel
 	// chooses.
 	Sources []string `json:"sources,omitempty"`
@@ -122,7 +124,7 @@ func (o Options) sources(server netip.AddrPort) int {
 }
 
 // source returns the address connection i binds to, and false when the kernel may
-// choose: without Sources the first 20,000, and all connections to another host.
+// choose: without Sources the first 10,000, and all connections to another host.
 func (o Options) source(server netip.AddrPort, i int) ([4]byte, bool) {
 	block := (o.First + i) / connectionsPerSource
 	switch {

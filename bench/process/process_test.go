@@ -1,7 +1,9 @@
 package process
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -158,6 +160,58 @@ func TestMemory(t *testing.T) {
 	}
 	if slab, err := SlabBytes(); err != nil || slab <= 0 {
 		t.Errorf("got %d bytes %v in slabs, want more than 0", slab, err)
+	}
+	if k, err := ReadKernel(); err != nil || k.Slab <= 0 || k.Pages <= 0 || k.Available <= 0 {
+		t.Errorf("got %+v %v, want slabs, page tables and what is available", k, err)
+	}
+	if caches, err := SlabCaches(); err != nil && !os.IsPermission(err) || err == nil && caches["TCP"] <= 0 {
+		t.Errorf("got %d bytes %v for TCP sockets, want more than 0", caches["TCP"], err)
+	}
+}
+
+func TestSockets(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	client, err := net.Dial("tcp4", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	sockets, err := ReadSockets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, err := SocketInodes(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, s := range sockets {
+		if mine[s.Inode] {
+			found[fmt.Sprintf("%v %v %v", s.Local, s.Remote, s.Listening)] = true
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprintf("%v 0.0.0.0:0 true", listener.Addr()),
+		fmt.Sprintf("%v %v false", server.LocalAddr(), server.RemoteAddr()),
+		fmt.Sprintf("%v %v false", client.LocalAddr(), client.RemoteAddr()),
+	} {
+		if !found[want] {
+			t.Errorf("got %v, want %s among them", found, want)
+		}
+	}
+	for _, bad := range []string{"", "0: 0100007F:1F90", "0: 0100007F 00000000:0000 0A 0 0 0 0 0 1", "0: 1:1 00000000:0000 0A 0 0 0 0 0 1"} {
+		if s, err := parseSocket([]byte(bad)); err == nil {
+			t.Errorf("got %+v from line %q, want an error", s, bad)
+		}
 	}
 }
 

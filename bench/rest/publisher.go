@@ -26,6 +26,7 @@ type Target struct {
 type Publisher struct {
 	target   Target
 	conn     net.Conn // nil when it must be dialed
+	pinned   bool     // never dialed again
 	request  []byte
 	received []byte
 }
@@ -95,6 +96,9 @@ func (p *Publisher) roundTrip(deadline time.Time) (response wire.Response, err e
 		}
 	}()
 	if p.conn == nil {
+		if p.pinned {
+			return wire.Response{}, ErrPinned
+		}
 		if p.conn, err = net.DialTimeout("tcp", p.target.Address, time.Until(deadline)); err != nil {
 			return wire.Response{}, err
 		}

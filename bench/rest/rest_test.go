@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -78,6 +79,30 @@ func TestPublisher(t *testing.T) {
 			if err := p.Trigger("c", data, deadline); err != nil {
 				t.Fatal(err)
 			}
+		}
+	})
+	t.Run("a pinned publisher stays on its connection and fails when that is closed", func(t *testing.T) {
+		p := NewPublisher(serveFloor(t, testApp.Secret))
+		defer p.Close()
+		address, err := p.Pin(deadline)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(p.Trigger("c", data, deadline), p.KeepAlive(deadline)); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := p.conn.LocalAddr().String(), address.String(); got != want {
+			t.Errorf("got a connection from %s, want the one from %s", got, want)
+		}
+		p.Close()
+		if err := p.Trigger("c", data, deadline); !errors.Is(err, ErrPinned) {
+			t.Errorf("got %v, want %v", err, ErrPinned)
+		}
+	})
+	t.Run("a server that closes behind each answer cannot be pinned", func(t *testing.T) {
+		p := NewPublisher(serveOnce(t, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"))
+		if _, err := p.Pin(deadline); err == nil {
+			t.Error("got no error, want one")
 		}
 	})
 	t.Run("an answer cut short is an error", func(t *testing.T) {

@@ -141,7 +141,7 @@ go to all other connections as in fanout. The ratio of the two is the webhook's.
 func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
 	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
 	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")
-	cmd.Flags().StringSliceVar(&s.Sources, "source", nil, "addresses to connect from, each for 20000 connections (comma list; default 127.0.0.x for a server there)")
+	cmd.Flags().StringSliceVar(&s.Sources, "source", nil, "addresses to connect from, each for 10000 connections (comma list; default 127.0.0.x for a server there)")
 	cmd.Flags().IntVar(&s.InFlight, "in-flight", 0, "handshakes under way at a time (default 256)")
 }
 

@@ -36,7 +36,7 @@ func run(args []string) int {
 	root.AddCommand(
 		startCommand(), stopCommand(), reloadCommand(), restartCommand(),
 		statusCommand(), connectionsCommand(), channelsCommand(), tailCommand(), triggerCommand(),
-		configCommand(), keysCommand(), installCommand(),
+		configCommand(), keysCommand(), installCommand(), doctorCommand(),
 	)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

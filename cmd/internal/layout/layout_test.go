@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 
 	"cmd/internal/config":        {"cmd/internal/config/dotenv"},
 	"cmd/internal/config/dotenv": {},
+	"cmd/internal/doctor":        {},
 	"cmd/internal/memory":        {},
 	"cmd/internal/monitor":       {},
 	"cmd/internal/control":       {"cmd/internal/config", "cmd/internal/monitor"},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 	},
 	"cmd/internal/e2e":    {},
 	"cmd/internal/layout": {},
-	"cmd/resound":         {"auth", "cmd/internal/config", "cmd/internal/control", "cmd/internal/memory", "cmd/internal/monitor", "cmd/internal/node"},
+	"cmd/resound":         {"auth", "cmd/internal/config", "cmd/internal/control", "cmd/internal/doctor", "cmd/internal/memory", "cmd/internal/monitor", "cmd/internal/node"},
 }
 
 // onlyUser lists the packages that alone may import a dependency.

@@ -56,6 +56,9 @@ const (
 	// descriptorsPerReactor is what an event loop needs for itself.
 	descriptorsPerReactor = 12
 
+	// minSockets is the least a node starts with.
+	minSockets = 16
+
 	// httpShare is the part of the sockets, one in so many, that WebSocket
 	// connections leave to the HTTP API by default.
 	httpShare = 16
@@ -73,7 +76,7 @@ func limitsOf(wanted int, reactors int) (limits, error) {
 
 func limitsFor(descriptors, wanted, reactors int64) (limits, error) {
 	l := limits{sockets: descriptors - reservedDescriptors - reactors*descriptorsPerReactor}
-	if l.sockets < 16 {
+	if l.sockets < minSockets {
 		return l, fmt.Errorf("the file descriptor limit of %d is too low for %d event loops: raise it (ulimit -n, or LimitNOFILE= in systemd)", descriptors, reactors)
 	}
 	l.connections = l.sockets - l.sockets/httpShare
