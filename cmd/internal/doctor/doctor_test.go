@@ -97,11 +97,11 @@ func TestExamine(t *testing.T) {
 	}{
 		{
 			name: "few descriptors", host: func(h *doctor.Host) { h.Soft, h.Hard = 1024, 4096 },
-			lines: []string{"fault descriptors: 4,096 in this shell (soft 1,024)*LimitNOFILE=10762 "},
+			lines: []string{"fault descriptors: 4,096 in this shell (soft 1,024)*LimitNOFILE=10778 "},
 		},
 		{
 			name: "descriptors for the connections but not for HTTP", host: func(h *doctor.Host) { h.Hard = 10_100 },
-			lines: []string{"warning descriptors*LimitNOFILE=10762"},
+			lines: []string{"warning descriptors*LimitNOFILE=10778"},
 		},
 		{
 			name: "a low ceiling of descriptors", files: map[string]string{"proc/sys/fs/nr_open": "4096"},
