@@ -70,7 +70,9 @@ func TestWrongDeliveries(t *testing.T) {
 	}{
 		{"lost", func() func([][]byte) [][]byte { return everyNth(6, lose) }, `\d+ of \d+ received`, ""},
 		{"repeated", func() func([][]byte) [][]byte { return everyNth(2, repeat) }, `[1-9]\d* duplicated`, ""},
-		{"delivered in another order", swapped, `[1-9]\d* (reordered|misdelivered)`, "fanout overload"},
+		// With several channels the one held back is also delivered on another, where its
+		// number may have been.
+		{"delivered in another order", swapped, `[1-9]\d* (duplicated|reordered|misdelivered)`, "fanout overload"},
 	}
 	for name, scenario := range scenarios {
 		for _, fault := range faults {
