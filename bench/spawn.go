@@ -45,10 +45,6 @@ type spawned struct {
 // spawn starts a resound binary with a new app on a free port, in an empty folder
 // so that no .env is read, and returns once it accepts connections.
 func (r *run) spawn() (spawned, error) {
-	path, err := filepath.Abs(r.settings.Spawn)
-	if err != nil {
-		return spawned{}, err
-	}
 	path, folder, err := r.spawnPlace()
 	if err != nil {
 		return spawned{}, err
