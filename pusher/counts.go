@@ -29,6 +29,9 @@ type pace struct {
 
 // due reports whether a channel's count is to be told now. If not, Node.Recount
 // comes back to it.
+//
+// In a cluster each node paces what it tells; hearing another's starts the
+// interval anew.
 func (c *counts) due(channel string, subscriptions int, now func() time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,19 +57,27 @@ func (c *counts) due(channel string, subscriptions int, now func() time.Time) bo
 	return true
 }
 
-func (c *counts) forget(channel string) {
+// heard notes that another node told a channel's count.
+func (c *counts) heard(channel string, now func() time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.paces, channel)
+	if p, paced := c.paces[channel]; paced {
+		p.next = now().Add(countInterval)
+	}
 }
 
-// late returns the channels whose count changed and may be told again.
+// late returns the channels whose count changed and may be told again, and
+// forgets those that are quiet.
 func (c *counts) late(now time.Time) (channels []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, p := range c.paces {
-		if p.waiting && !now.Before(p.next) {
+		switch {
+		case now.Before(p.next):
+		case p.waiting:
 			channels = append(channels, name)
+		default:
+			delete(c.paces, name)
 		}
 	}
 	return channels

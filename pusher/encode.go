@@ -205,11 +205,15 @@ func appendWatchlist(dst []byte, online, offline []string) []byte {
 	return append(dst, `]}}`...)
 }
 
+// countPrefix is how a subscription count begins, by which one of another node is
+// known.
+var countPrefix = []byte(`{"event":"pusher_internal:subscription_count"`)
+
 // appendCount appends pusher_internal:subscription_count.
 //
 // Pusher: subscription count events.
 func appendCount(dst []byte, channel string, subscriptions int) []byte {
-	dst = append(dst, `{"event":"pusher_internal:subscription_count","data":"{\"subscription_count\":`...)
+	dst = append(append(dst, countPrefix...), `,"data":"{\"subscription_count\":`...)
 	dst = strconv.AppendInt(dst, int64(subscriptions), 10)
 	dst = append(dst, `}","channel":`...)
 	return append(appendString(dst, channel), '}')

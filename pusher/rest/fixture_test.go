@@ -294,7 +294,7 @@ func (f *fixture) join(channel string, ids ...string) {
 func (f *fixture) joinAs(channel, id, info string) {
 	f.t.Helper()
 	m := &channels.Member{ID: strings.Trim(id, `"`), IDJSON: id, Info: info}
-	_, _, err := f.app.Directory().Join(channel, 0, m, 0, nil, testNow, func(channels.Interest, uint64) {})
+	_, _, err := f.app.Directory().Join(channel, 0, m, 0, nil, testNow)
 	if err != nil {
 		f.t.Fatal(err)
 	}

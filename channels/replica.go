@@ -1,0 +1,432 @@
+package channels
+
+import "time"
+
+// replica is what a node of a cluster knows of one channel's state in the
+// cluster, and what it awaits. The roster beside it holds the members that
+// subscribers here have been told of. Guarded by its stripe's lock.
+//
+//	                Watch             Watched
+//	(unknown) ---------------> asked ---------> settled     subscriptions wait for settled
+//
+//	                 Seat             Seated, and everything up to its number
+//	(no seat) ---------------> asked ---------> seated      joiners wait for seated
+//
+// Neither Unwatch nor Unseat is stated while an answer is owed, so that an answer
+// always belongs to the last question. While the cluster is out of reach
+// (stripe.cut) nothing is asked, and everything is settled and seated at once.
+type replica struct {
+	settled bool   // nothing from now on is missed, and the state is known
+	waits   bool   // a subscription waits for settled
+	known   bool   // the roster is that of the cluster, or was
+	seen    uint64 // edges and kept publications of the cluster up to here are in
+	own     int    // kept publications of this node that have no place in the order yet
+
+	seats  map[string]*placed // users present through this node
+	behind []*placed          // answered, while edges up to the answer are still to come
+}
+
+// placed is a user present through this node.
+type placed struct {
+	member      *Member
+	connections int32
+	answered    bool   // the user is a member as of edge seq
+	waits       bool   // a connection waits for the seat
+	welcomed    bool   // a connection here was told that the user is a member
+	seq         uint64 // of the cluster
+}
+
+// wait reports whether a subscription that was just counted must wait, and if so
+// notes that it does. A node alone never waits.
+func (r *replica) wait() bool {
+	if r == nil || r.settled {
+		return false
+	}
+	r.waits = true
+	return true
+}
+
+// wait is the same for a user's connection; userID is empty where there is no
+// roster.
+func (c *occupied) wait(userID string) bool {
+	r := c.replica
+	p := r.seats[userID]
+	if p == nil {
+		return r.wait()
+	}
+	if c.seated(p) {
+		p.welcomed = true
+		return false
+	}
+	p.waits = true
+	return true
+}
+
+// seated reports whether the roster here shows the user and misses nothing that
+// came before.
+func (c *occupied) seated(p *placed) bool {
+	r := c.replica
+	return r.settled && p.answered && p.seq <= r.seen && c.roster.has(p.member.ID)
+}
+
+// owed reports whether the cluster owes an answer.
+func (r *replica) owed() bool { return !r.settled || len(r.seats) > 0 }
+
+// full is occupied.full for who is not in the roster: users whose seats are being
+// asked for count too.
+func (r *replica) full(known *roster, userID string, maxMembers int) bool {
+	n := len(known.byID)
+	if _, asked := r.seats[userID]; asked || n+len(r.seats) < maxMembers {
+		return false // Fast path, and a further connection of a user.
+	}
+	for id := range r.seats {
+		if !known.has(id) {
+			n++
+		}
+	}
+	return n >= maxMembers
+}
+
+// published counts a kept publication of this node.
+func (r *replica) published(cut bool) {
+	if r != nil && !cut {
+		r.own++
+	}
+}
+
+// Connect makes the directory that of one node of a cluster. Call it before
+// anything else.
+func (d *Directory) Connect(link RosterLink) { d.link = link }
+
+// state states a subscription that was just counted.
+func (d *Directory) state(s *stripe, c *occupied) {
+	d.link.Hold(c.name, int(c.subscriptions))
+	if c.replica == nil {
+		c.replica = &replica{settled: s.cut, known: s.cut}
+		if !s.cut {
+			d.link.Watch(c.name)
+		}
+	}
+}
+
+func (d *Directory) joinCluster(s *stripe, c *occupied, m *Member, members []*Member, now time.Time) (Subscribed, []*Member, error) {
+	r := c.replica
+	p, ok := r.seats[m.ID]
+	if !ok {
+		if r.seats == nil {
+			r.seats = make(map[string]*placed)
+		}
+		p = &placed{member: m}
+		r.seats[m.ID] = p
+		if s.cut {
+			d.seatAlone(s, c, p)
+		} else {
+			d.link.Seat(c.name, m)
+		}
+	}
+	p.connections++
+	out := s.subscribed(c, now)
+	out.First = !ok
+	if out.Waiting = c.wait(m.ID); !out.Waiting {
+		members = c.roster.appendMembers(members)
+	}
+	return out, members, nil
+}
+
+func (d *Directory) leaveCluster(s *stripe, c *occupied, userID string) {
+	r := c.replica
+	p, ok := r.seats[userID]
+	if !ok {
+		return
+	}
+	p.connections--
+	switch {
+	case p.connections > 0:
+	case s.cut:
+		delete(r.seats, userID)
+		d.remove(s, c, userID)
+	case p.answered:
+		delete(r.seats, userID)
+		d.link.Unseat(c.name, userID)
+	default:
+		p.welcomed = false // the answer ends it, see Seated
+	}
+}
+
+// seatAlone seats a user while the cluster is out of reach.
+func (d *Directory) seatAlone(s *stripe, c *occupied, p *placed) {
+	p.answered, p.seq = true, 0
+	d.add(s, c, p.member)
+}
+
+// add and remove change the roster that subscribers here are told.
+func (d *Directory) add(s *stripe, c *occupied, m *Member) {
+	if !c.roster.has(m.ID) {
+		c.roster.join(m)
+		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
+	}
+}
+
+func (d *Directory) remove(s *stripe, c *occupied, userID string) {
+	if gone := c.roster.leave(userID); gone != nil {
+		d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
+	}
+}
+
+// State is a channel's state in the cluster after everything up to Seq.
+type State struct {
+	Seq     uint64
+	Members []*Member    // in the order of joining; presence channels only
+	Kept    *CachedEvent // cache channels only; nil when there is none
+	Expires time.Time    // of Kept
+}
+
+// Watched is the cluster's answer to Link.Watch. state is nil for a channel that
+// has none to speak of. O(members).
+func (d *Directory) Watched(name string, state *State) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || s.cut {
+		return
+	}
+	r := c.replica
+	r.settled = true
+	if state != nil {
+		r.seen = state.Seq
+		d.takeRoster(s, c, state.Members)
+		// What this node published since it asked is later than any state.
+		if r.own == 0 {
+			s.keep(c.name, state.Kept, state.Expires)
+		}
+	}
+	if c.subscriptions == 0 {
+		d.release(s, c)
+		return
+	}
+	d.settle(c)
+}
+
+// takeRoster makes the roster that of the cluster. What differs from an earlier
+// one is announced. Who is present through this node stays: its seat was stated,
+// and the edge is on its way.
+func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
+	r := c.replica
+	if c.roster == nil {
+		return
+	}
+	if !r.known {
+		r.known = true
+		for _, m := range members {
+			if !c.roster.has(m.ID) {
+				c.roster.join(m)
+			}
+		}
+		return
+	}
+	in := make(map[string]bool, len(members))
+	for _, m := range members {
+		in[m.ID] = true
+	}
+	for _, m := range c.roster.appendMembers(nil) {
+		if p := r.seats[m.ID]; !in[m.ID] && (p == nil || !p.welcomed) {
+			d.remove(s, c, m.ID)
+		}
+	}
+	for _, m := range members {
+		d.add(s, c, m)
+	}
+}
+
+// settle tells those who waited that the channel is settled, and those whose
+// seats were behind and are not any more.
+func (d *Directory) settle(c *occupied) {
+	r := c.replica
+	if r.waits && r.settled {
+		r.waits = false
+		d.link.Settled(c.name, "", c.interest)
+	}
+	behind := r.behind[:0]
+	for _, p := range r.behind {
+		switch {
+		case r.seats[p.member.ID] != p: // gone
+		case c.seated(p):
+			d.welcome(c, p)
+		default:
+			behind = append(behind, p)
+		}
+	}
+	clear(r.behind[len(behind):])
+	r.behind = behind
+}
+
+func (d *Directory) welcome(c *occupied, p *placed) {
+	if p.waits {
+		p.waits = false
+		d.link.Settled(c.name, p.member.ID, c.interest)
+	}
+}
+
+// Seated is the cluster's answer to RosterLink.Seat: the user is a member as of
+// edge seq at the latest.
+func (d *Directory) Seated(name, userID string, seq uint64) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || s.cut {
+		return
+	}
+	r := c.replica
+	p, ok := r.seats[userID]
+	switch {
+	case !ok || p.answered:
+	case p.connections == 0: // left before the answer
+		delete(r.seats, userID)
+		d.link.Unseat(c.name, userID)
+		if c.subscriptions == 0 {
+			d.release(s, c)
+		}
+	default:
+		p.answered, p.seq = true, seq
+		if c.seated(p) {
+			d.welcome(c, p)
+		} else {
+			r.behind = append(r.behind, p)
+		}
+	}
+}
+
+// MemberAdded and MemberRemoved are edges of the cluster. Edges that are part of
+// the state known already are ignored, and so is the removal of a user who is
+// present through this node: the cluster took the node for dead, and the seat is
+// stated again.
+func (d *Directory) MemberAdded(name string, m *Member, seq uint64) {
+	d.edge(name, seq, func(s *stripe, c *occupied) { d.add(s, c, m) })
+}
+
+// MemberRemoved is described at MemberAdded.
+func (d *Directory) MemberRemoved(name, userID string, seq uint64) {
+	d.edge(name, seq, func(s *stripe, c *occupied) {
+		if p := c.replica.seats[userID]; p == nil || !p.welcomed {
+			d.remove(s, c, userID)
+		}
+	})
+}
+
+func (d *Directory) edge(name string, seq uint64, apply func(s *stripe, c *occupied)) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || s.cut || !c.replica.settled || seq <= c.replica.seen {
+		return
+	}
+	c.replica.seen = seq
+	if c.roster != nil {
+		apply(s, c)
+	}
+	d.settle(c)
+}
+
+// Keep takes a kept publication of the cluster over. One of another node goes to
+// the subscribers here: emit is called as by Publish. mine is one of this node,
+// which they have; it now has its place in the order. The last one in the
+// cluster's order stays: as long as own ones have no place yet, theirs is behind
+// everything that arrives.
+func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires time.Time, mine bool, emit Emit) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok {
+		return
+	}
+	r := c.replica
+	part := r.settled && !s.cut && seq <= r.seen // of the state known already
+	if r.settled {
+		r.seen = max(r.seen, seq)
+	}
+	switch {
+	case mine && r.own > 0:
+		r.own--
+	case part:
+	default:
+		if !mine {
+			emit(c.interest, s.nextSeq())
+		}
+		if r.own == 0 {
+			s.keep(c.name, event, expires)
+		}
+	}
+	d.settle(c)
+}
+
+// keep sets the last event of a channel, or forgets it.
+func (s *stripe) keep(name string, event *CachedEvent, expires time.Time) {
+	if event == nil {
+		delete(s.cached, name)
+		return
+	}
+	if s.cached == nil {
+		s.cached = make(map[string]cached)
+	}
+	s.cached[name] = cached{event: event, expires: expires}
+}
+
+// Cut makes the directory decide as a node alone does, until Restate: who waits
+// waits no longer, and the members of other nodes stay. O(channels).
+func (d *Directory) Cut() {
+	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
+		r := c.replica
+		r.settled, r.known, r.own, r.behind = true, true, 0, nil
+		for id, p := range r.seats {
+			if p.connections == 0 {
+				delete(r.seats, id)
+				continue
+			}
+			d.seatAlone(s, c, p)
+			d.welcome(c, p)
+		}
+		d.settle(c)
+	})
+}
+
+// Restate states everything again, because the cluster has forgotten what this
+// node stated, and asks for the state anew. O(channels).
+func (d *Directory) Restate() {
+	d.each(func(s *stripe) { s.cut = false }, func(_ *stripe, c *occupied) {
+		r := c.replica
+		r.settled, r.own, r.behind = false, 0, nil
+		d.link.Hold(c.name, int(c.subscriptions))
+		for id, p := range r.seats {
+			if p.connections == 0 {
+				delete(r.seats, id)
+				continue
+			}
+			p.answered = false
+			d.link.Seat(c.name, p.member)
+		}
+		// After the seats, so that the state has them.
+		d.link.Watch(c.name)
+	})
+}
+
+// each calls begin for each stripe, and with for each of its channels that has a
+// subscriber. Those without, which only awaited an answer, are forgotten.
+func (d *Directory) each(begin func(s *stripe), with func(s *stripe, c *occupied)) {
+	for i := range d.stripes {
+		s := &d.stripes[i]
+		s.mu.Lock()
+		begin(s)
+		for name, c := range s.occupied {
+			if c.subscriptions == 0 {
+				delete(s.occupied, name)
+				continue
+			}
+			with(s, c)
+		}
+		s.mu.Unlock()
+	}
+}
