@@ -107,6 +107,8 @@ type Subscribed struct {
 	// Waiting says that the cluster has not answered yet. Subscribe with the
 	// number Waiting; after a call of Link.Settled, Revisit tells the rest.
 	Waiting bool
+	// Refused says, after waiting, what ErrRosterFull says without: unsubscribe.
+	Refused bool
 }
 
 // Subscribe counts a subscription held by reactor. name is not retained.
@@ -213,7 +215,7 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.occupied[name]; maxMembers > 0 && c != nil && c.full(m.ID, maxMembers) {
+	if c := s.occupied[name]; c != nil && c.full(m.ID, maxMembers) {
 		return Subscribed{}, members, ErrRosterFull
 	}
 	c := d.subscribe(s, name, reactor)
@@ -221,6 +223,7 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 		c.roster = &roster{}
 	}
 	if c.replica != nil {
+		c.replica.maxMembers = maxMembers
 		return d.joinCluster(s, c, m, members, now)
 	}
 	first := c.roster.join(m)
@@ -234,13 +237,13 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 
 // full reports whether a user would be one member too many.
 func (c *occupied) full(userID string, maxMembers int) bool {
-	if c.roster == nil || c.roster.has(userID) {
+	switch {
+	case c.roster == nil:
 		return false
+	case c.replica != nil:
+		return c.replica.full(c.roster, userID)
 	}
-	if c.replica != nil {
-		return c.replica.full(c.roster, userID, maxMembers)
-	}
-	return len(c.roster.byID) >= maxMembers
+	return maxMembers > 0 && len(c.roster.byID) >= maxMembers && !c.roster.has(userID)
 }
 
 // Revisit tells a connection that is subscribed already what it would be told if
@@ -259,6 +262,7 @@ func (d *Directory) Revisit(name, userID string, members []*Member, now time.Tim
 	out.Occupied = false
 	if c.replica != nil {
 		out.Waiting = c.wait(userID)
+		out.Refused = c.replica.refused(userID)
 	}
 	if c.roster != nil {
 		members = c.roster.appendMembers(members)

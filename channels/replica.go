@@ -11,6 +11,8 @@ import "time"
 //
 //	                 Seat             Seated, and everything up to its number
 //	(no seat) ---------------> asked ---------> seated      joiners wait for seated
+//	          once the roster        \
+//	          is known                full: refused
 //
 // Neither Unwatch nor Unseat is stated while an answer is owed, so that an answer
 // always belongs to the last question. While the cluster is out of reach
@@ -22,14 +24,18 @@ type replica struct {
 	seen    uint64 // edges and kept publications of the cluster up to here are in
 	own     int    // kept publications of this node that have no place in the order yet
 
-	seats  map[string]*placed // users present through this node
-	behind []*placed          // answered, while edges up to the answer are still to come
+	seats      map[string]*placed // users present through this node
+	later      []*placed          // joined before the roster was known, in their order
+	behind     []*placed          // answered, while edges up to the answer are still to come
+	maxMembers int                // as the last joiner had it; 0 is no limit
 }
 
 // placed is a user present through this node.
 type placed struct {
 	member      *Member
 	connections int32
+	asked       bool   // the seat was stated
+	refused     bool   // not stated: the roster is full
 	answered    bool   // the user is a member as of edge seq
 	waits       bool   // a connection waits for the seat
 	welcomed    bool   // a connection here was told that the user is a member
@@ -51,10 +57,12 @@ func (r *replica) wait() bool {
 func (c *occupied) wait(userID string) bool {
 	r := c.replica
 	p := r.seats[userID]
-	if p == nil {
+	switch {
+	case p == nil:
 		return r.wait()
-	}
-	if c.seated(p) {
+	case p.refused:
+		return false
+	case c.seated(p):
 		p.welcomed = true
 		return false
 	}
@@ -69,22 +77,30 @@ func (c *occupied) seated(p *placed) bool {
 	return r.settled && p.answered && p.seq <= r.seen && c.roster.has(p.member.ID)
 }
 
+func (r *replica) refused(userID string) bool {
+	p := r.seats[userID]
+	return p != nil && p.refused
+}
+
 // owed reports whether the cluster owes an answer.
 func (r *replica) owed() bool { return !r.settled || len(r.seats) > 0 }
 
-// full is occupied.full for who is not in the roster: users whose seats are being
-// asked for count too.
-func (r *replica) full(known *roster, userID string, maxMembers int) bool {
-	n := len(known.byID)
-	if _, asked := r.seats[userID]; asked || n+len(r.seats) < maxMembers {
-		return false // Fast path, and a further connection of a user.
+// full reports whether a user would be one member too many. It cannot before the
+// roster is known. Seats that are asked for count too.
+func (r *replica) full(roster *roster, userID string) bool {
+	if p := r.seats[userID]; p != nil && (p.asked || p.refused) {
+		return p.refused
 	}
-	for id := range r.seats {
-		if !known.has(id) {
+	n := len(roster.byID)
+	if r.maxMembers == 0 || !r.known || roster.has(userID) || n+len(r.seats) < r.maxMembers {
+		return false // Fast path.
+	}
+	for id, p := range r.seats {
+		if p.asked && !roster.has(id) {
 			n++
 		}
 	}
-	return n >= maxMembers
+	return n >= r.maxMembers
 }
 
 // published counts a kept publication of this node.
@@ -100,13 +116,14 @@ func (d *Directory) Connect(link RosterLink) { d.link = link }
 
 // state states a subscription that was just counted.
 func (d *Directory) state(s *stripe, c *occupied) {
-	d.link.Hold(c.name, int(c.subscriptions))
 	if c.replica == nil {
 		c.replica = &replica{settled: s.cut, known: s.cut}
 		if !s.cut {
 			d.link.Watch(c.name)
 		}
 	}
+	// After the watch, so that the subscriber waits no longer when it is counted.
+	d.link.Hold(c.name, int(c.subscriptions))
 }
 
 func (d *Directory) joinCluster(s *stripe, c *occupied, m *Member, members []*Member, now time.Time) (Subscribed, []*Member, error) {
@@ -118,10 +135,10 @@ func (d *Directory) joinCluster(s *stripe, c *occupied, m *Member, members []*Me
 		}
 		p = &placed{member: m}
 		r.seats[m.ID] = p
-		if s.cut {
-			d.seatAlone(s, c, p)
+		if r.known {
+			d.seat(s, c, p)
 		} else {
-			d.link.Seat(c.name, m)
+			r.later = append(r.later, p)
 		}
 	}
 	p.connections++
@@ -142,6 +159,8 @@ func (d *Directory) leaveCluster(s *stripe, c *occupied, userID string) {
 	p.connections--
 	switch {
 	case p.connections > 0:
+	case p.refused:
+		delete(r.seats, userID)
 	case s.cut:
 		delete(r.seats, userID)
 		d.remove(s, c, userID)
@@ -153,10 +172,33 @@ func (d *Directory) leaveCluster(s *stripe, c *occupied, userID string) {
 	}
 }
 
-// seatAlone seats a user while the cluster is out of reach.
-func (d *Directory) seatAlone(s *stripe, c *occupied, p *placed) {
-	p.answered, p.seq = true, 0
-	d.add(s, c, p.member)
+// seat asks the cluster for a seat, or takes it while that is out of reach.
+func (d *Directory) seat(s *stripe, c *occupied, p *placed) {
+	p.asked = true
+	if s.cut {
+		p.answered, p.seq = true, 0
+		d.add(s, c, p.member)
+	} else {
+		d.link.Seat(c.name, p.member)
+	}
+}
+
+// seatLater seats those who joined before the roster was known.
+func (d *Directory) seatLater(s *stripe, c *occupied) {
+	r := c.replica
+	for _, p := range r.later {
+		switch {
+		case r.seats[p.member.ID] != p: // forgotten
+		case p.connections == 0: // left
+			delete(r.seats, p.member.ID)
+		case r.full(c.roster, p.member.ID):
+			p.refused = true
+			d.welcome(c, p)
+		default:
+			d.seat(s, c, p)
+		}
+	}
+	r.later = nil
 }
 
 // add and remove change the roster that subscribers here are told.
@@ -223,6 +265,7 @@ func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
 				c.roster.join(m)
 			}
 		}
+		d.seatLater(s, c)
 		return
 	}
 	in := make(map[string]bool, len(members))
@@ -261,6 +304,7 @@ func (d *Directory) settle(c *occupied) {
 	r.behind = behind
 }
 
+// welcome tells those who waited for a seat that it is there, or refused.
 func (d *Directory) welcome(c *occupied, p *placed) {
 	if p.waits {
 		p.waits = false
@@ -381,13 +425,15 @@ func (d *Directory) Cut() {
 	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
 		r := c.replica
 		r.settled, r.known, r.own, r.behind = true, true, 0, nil
+		d.seatLater(s, c)
 		for id, p := range r.seats {
-			if p.connections == 0 {
+			switch {
+			case p.connections == 0:
 				delete(r.seats, id)
-				continue
+			case p.asked:
+				d.seat(s, c, p)
+				d.welcome(c, p)
 			}
-			d.seatAlone(s, c, p)
-			d.welcome(c, p)
 		}
 		d.settle(c)
 	})
@@ -396,7 +442,7 @@ func (d *Directory) Cut() {
 // Restate states everything again, because the cluster has forgotten what this
 // node stated, and asks for the state anew. O(channels).
 func (d *Directory) Restate() {
-	d.each(func(s *stripe) { s.cut = false }, func(_ *stripe, c *occupied) {
+	d.each(func(s *stripe) { s.cut = false }, func(s *stripe, c *occupied) {
 		r := c.replica
 		r.settled, r.own, r.behind = false, 0, nil
 		d.link.Hold(c.name, int(c.subscriptions))
@@ -405,8 +451,10 @@ func (d *Directory) Restate() {
 				delete(r.seats, id)
 				continue
 			}
-			p.answered = false
-			d.link.Seat(c.name, p.member)
+			if p.asked {
+				p.answered = false
+				d.seat(s, c, p)
+			}
 		}
 		// After the seats, so that the state has them.
 		d.link.Watch(c.name)

@@ -82,6 +82,10 @@ func (s *Shard) answer(conn int32, channel string) {
 	switch {
 	case d.Waiting:
 		clear(s.members)
+	case d.Refused:
+		clear(s.members)
+		s.unsubscribe(conn, ss, channel)
+		s.refuse(conn, channel, ErrMembers)
 	case member != nil:
 		registry.Subscribe(conn, d.Name, d.Since)
 		s.welcome(conn, d.Name, kind.Is(channels.Cache), d.Cached)
