@@ -3,20 +3,20 @@ package channels
 import "time"
 
 // replica is what a node of a cluster knows of one channel's state in the
-// cluster, and what it awaits. The roster beside it holds the members that
-// subscribers here have been told of. Guarded by its stripe's lock.
+// cluster, and what it awaits. Guarded by its stripe's lock.
 //
-//	                Watch             Watched
-//	(unknown) ---------------> asked ---------> settled     subscriptions wait for settled
+//	          Watch            Watched
+//	(new) ------------> asked ---------> settled     subscriptions wait for settled,
+//	                      ^                 |        joiners for the roster to show
+//	                      +---- Restate ----+        them, too
 //
-//	                 Seat             Seated, and everything up to its number
-//	(no seat) ---------------> asked ---------> seated      joiners wait for seated
-//	          once the roster        \
-//	          is known                full: refused
+// The roster beside it is what subscribers here have been told: that of the
+// cluster, and the users with a connection here that was welcomed. Seats are
+// stated as users come and go; what comes of it are edges.
 //
-// Neither Unwatch nor Unseat is stated while an answer is owed, so that an answer
-// always belongs to the last question. While the cluster is out of reach
-// (stripe.cut) nothing is asked, and everything is settled and seated at once.
+// Unwatch is not stated while an answer is owed, so that an answer always belongs
+// to the last question. While the cluster is out of reach (stripe.cut) nothing is
+// asked, and everything is settled and seated at once.
 type replica struct {
 	settled bool   // nothing from now on is missed, and the state is known
 	waits   bool   // a subscription waits for settled
@@ -24,22 +24,20 @@ type replica struct {
 	seen    uint64 // edges and kept publications of the cluster up to here are in
 	own     int    // kept publications of this node that have no place in the order yet
 
-	seats      map[string]*placed // users present through this node
-	later      []*placed          // joined before the roster was known, in their order
-	behind     []*placed          // answered, while edges up to the answer are still to come
+	seats      map[string]*seated // users present through this node
+	later      []*seated          // joined before the roster was known, in their order
 	maxMembers int                // as the last joiner had it; 0 is no limit
 }
 
-// placed is a user present through this node.
-type placed struct {
+// seated is a user present through this node.
+type seated struct {
 	member      *Member
 	connections int32
-	asked       bool   // the seat was stated
-	refused     bool   // not stated: the roster is full
-	answered    bool   // the user is a member as of edge seq
-	waits       bool   // a connection waits for the seat
-	welcomed    bool   // a connection here was told that the user is a member
-	seq         uint64 // of the cluster
+	asked       bool // the seat was stated
+	refused     bool // the roster was full
+	waits       bool // a connection waits for the roster to show the user
+	welcomed    bool // a connection was told that it does
+	absent      bool // though welcomed, the user is not in the cluster's roster
 }
 
 // wait reports whether a subscription that was just counted must wait, and if so
@@ -62,7 +60,7 @@ func (c *occupied) wait(userID string) bool {
 		return r.wait()
 	case p.refused:
 		return false
-	case c.seated(p):
+	case r.settled && c.roster.has(userID):
 		p.welcomed = true
 		return false
 	}
@@ -70,20 +68,10 @@ func (c *occupied) wait(userID string) bool {
 	return true
 }
 
-// seated reports whether the roster here shows the user and misses nothing that
-// came before.
-func (c *occupied) seated(p *placed) bool {
-	r := c.replica
-	return r.settled && p.answered && p.seq <= r.seen && c.roster.has(p.member.ID)
-}
-
 func (r *replica) refused(userID string) bool {
 	p := r.seats[userID]
 	return p != nil && p.refused
 }
-
-// owed reports whether the cluster owes an answer.
-func (r *replica) owed() bool { return !r.settled || len(r.seats) > 0 }
 
 // full reports whether a user would be one member too many. It cannot before the
 // roster is known. Seats that are asked for count too.
@@ -131,9 +119,9 @@ func (d *Directory) joinCluster(s *stripe, c *occupied, m *Member, members []*Me
 	p, ok := r.seats[m.ID]
 	if !ok {
 		if r.seats == nil {
-			r.seats = make(map[string]*placed)
+			r.seats = make(map[string]*seated)
 		}
-		p = &placed{member: m}
+		p = &seated{member: m}
 		r.seats[m.ID] = p
 		if r.known {
 			d.seat(s, c, p)
@@ -151,32 +139,29 @@ func (d *Directory) joinCluster(s *stripe, c *occupied, m *Member, members []*Me
 }
 
 func (d *Directory) leaveCluster(s *stripe, c *occupied, userID string) {
-	r := c.replica
-	p, ok := r.seats[userID]
+	p, ok := c.replica.seats[userID]
 	if !ok {
 		return
 	}
-	p.connections--
-	switch {
-	case p.connections > 0:
-	case p.refused:
-		delete(r.seats, userID)
-	case s.cut:
-		delete(r.seats, userID)
-		d.remove(s, c, userID)
-	case p.answered:
-		delete(r.seats, userID)
+	if p.connections--; p.connections > 0 {
+		return
+	}
+	delete(c.replica.seats, userID)
+	if !p.asked {
+		return
+	}
+	if !s.cut {
 		d.link.Unseat(c.name, userID)
-	default:
-		p.welcomed = false // the answer ends it, see Seated
+	}
+	if s.cut || p.absent {
+		d.remove(s, c, userID)
 	}
 }
 
 // seat asks the cluster for a seat, or takes it while that is out of reach.
-func (d *Directory) seat(s *stripe, c *occupied, p *placed) {
+func (d *Directory) seat(s *stripe, c *occupied, p *seated) {
 	p.asked = true
 	if s.cut {
-		p.answered, p.seq = true, 0
 		d.add(s, c, p.member)
 	} else {
 		d.link.Seat(c.name, p.member)
@@ -188,12 +173,10 @@ func (d *Directory) seatLater(s *stripe, c *occupied) {
 	r := c.replica
 	for _, p := range r.later {
 		switch {
-		case r.seats[p.member.ID] != p: // forgotten
-		case p.connections == 0: // left
-			delete(r.seats, p.member.ID)
+		case r.seats[p.member.ID] != p: // left
 		case r.full(c.roster, p.member.ID):
 			p.refused = true
-			d.welcome(c, p)
+			d.settleSeat(c, p)
 		default:
 			d.seat(s, c, p)
 		}
@@ -203,15 +186,41 @@ func (d *Directory) seatLater(s *stripe, c *occupied) {
 
 // add and remove change the roster that subscribers here are told.
 func (d *Directory) add(s *stripe, c *occupied, m *Member) {
+	p := c.replica.seats[m.ID]
+	if p != nil {
+		p.absent = false
+	}
 	if !c.roster.has(m.ID) {
 		c.roster.join(m)
 		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
+		if p != nil {
+			d.settleSeat(c, p)
+		}
 	}
 }
 
 func (d *Directory) remove(s *stripe, c *occupied, userID string) {
+	if p := c.replica.seats[userID]; p != nil && p.welcomed {
+		p.absent = true // its seat was stated: the edge is on its way
+		return
+	}
 	if gone := c.roster.leave(userID); gone != nil {
 		d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
+	}
+}
+
+// settle and settleSeat tell those who waited that they wait no longer.
+func (d *Directory) settle(c *occupied) {
+	if c.replica.waits {
+		c.replica.waits = false
+		d.link.Settled(c.name, "", c.interest)
+	}
+}
+
+func (d *Directory) settleSeat(c *occupied, p *seated) {
+	if p.waits {
+		p.waits = false
+		d.link.Settled(c.name, p.member.ID, c.interest)
 	}
 }
 
@@ -237,7 +246,9 @@ func (d *Directory) Watched(name string, state *State) {
 	r.settled = true
 	if state != nil {
 		r.seen = state.Seq
-		d.takeRoster(s, c, state.Members)
+		if c.roster != nil {
+			d.takeRoster(s, c, state.Members)
+		}
 		// What this node published since it asked is later than any state.
 		if r.own == 0 {
 			s.keep(c.name, state.Kept, state.Expires)
@@ -251,14 +262,23 @@ func (d *Directory) Watched(name string, state *State) {
 }
 
 // takeRoster makes the roster that of the cluster. What differs from an earlier
-// one is announced. Who is present through this node stays: its seat was stated,
-// and the edge is on its way.
+// one is announced.
 func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
 	r := c.replica
-	if c.roster == nil {
-		return
-	}
-	if !r.known {
+	if r.known {
+		in := make(map[string]bool, len(members))
+		for _, m := range members {
+			in[m.ID] = true
+		}
+		for _, m := range c.roster.appendMembers(nil) {
+			if !in[m.ID] {
+				d.remove(s, c, m.ID)
+			}
+		}
+		for _, m := range members {
+			d.add(s, c, m)
+		}
+	} else {
 		r.known = true
 		for _, m := range members {
 			if !c.roster.has(m.ID) {
@@ -266,97 +286,24 @@ func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
 			}
 		}
 		d.seatLater(s, c)
-		return
 	}
-	in := make(map[string]bool, len(members))
-	for _, m := range members {
-		in[m.ID] = true
-	}
-	for _, m := range c.roster.appendMembers(nil) {
-		if p := r.seats[m.ID]; !in[m.ID] && (p == nil || !p.welcomed) {
-			d.remove(s, c, m.ID)
-		}
-	}
-	for _, m := range members {
-		d.add(s, c, m)
-	}
-}
-
-// settle tells those who waited that the channel is settled, and those whose
-// seats were behind and are not any more.
-func (d *Directory) settle(c *occupied) {
-	r := c.replica
-	if r.waits && r.settled {
-		r.waits = false
-		d.link.Settled(c.name, "", c.interest)
-	}
-	behind := r.behind[:0]
-	for _, p := range r.behind {
-		switch {
-		case r.seats[p.member.ID] != p: // gone
-		case c.seated(p):
-			d.welcome(c, p)
-		default:
-			behind = append(behind, p)
-		}
-	}
-	clear(r.behind[len(behind):])
-	r.behind = behind
-}
-
-// welcome tells those who waited for a seat that it is there, or refused.
-func (d *Directory) welcome(c *occupied, p *placed) {
-	if p.waits {
-		p.waits = false
-		d.link.Settled(c.name, p.member.ID, c.interest)
-	}
-}
-
-// Seated is the cluster's answer to RosterLink.Seat: the user is a member as of
-// edge seq at the latest.
-func (d *Directory) Seated(name, userID string, seq uint64) {
-	s := d.stripe(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut {
-		return
-	}
-	r := c.replica
-	p, ok := r.seats[userID]
-	switch {
-	case !ok || p.answered:
-	case p.connections == 0: // left before the answer
-		delete(r.seats, userID)
-		d.link.Unseat(c.name, userID)
-		if c.subscriptions == 0 {
-			d.release(s, c)
-		}
-	default:
-		p.answered, p.seq = true, seq
-		if c.seated(p) {
-			d.welcome(c, p)
-		} else {
-			r.behind = append(r.behind, p)
+	for _, p := range r.seats {
+		if c.roster.has(p.member.ID) {
+			d.settleSeat(c, p)
 		}
 	}
 }
 
-// MemberAdded and MemberRemoved are edges of the cluster. Edges that are part of
-// the state known already are ignored, and so is the removal of a user who is
-// present through this node: the cluster took the node for dead, and the seat is
-// stated again.
+// MemberAdded and MemberRemoved are edges of the cluster. Those that are part of
+// the state known already are ignored. A user whom a connection here was told to
+// be present stays.
 func (d *Directory) MemberAdded(name string, m *Member, seq uint64) {
 	d.edge(name, seq, func(s *stripe, c *occupied) { d.add(s, c, m) })
 }
 
 // MemberRemoved is described at MemberAdded.
 func (d *Directory) MemberRemoved(name, userID string, seq uint64) {
-	d.edge(name, seq, func(s *stripe, c *occupied) {
-		if p := c.replica.seats[userID]; p == nil || !p.welcomed {
-			d.remove(s, c, userID)
-		}
-	})
+	d.edge(name, seq, func(s *stripe, c *occupied) { d.remove(s, c, userID) })
 }
 
 func (d *Directory) edge(name string, seq uint64, apply func(s *stripe, c *occupied)) {
@@ -364,14 +311,11 @@ func (d *Directory) edge(name string, seq uint64, apply func(s *stripe, c *occup
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.occupied[name]
-	if !ok || s.cut || !c.replica.settled || seq <= c.replica.seen {
+	if !ok || s.cut || !c.replica.settled || seq <= c.replica.seen || c.roster == nil {
 		return
 	}
 	c.replica.seen = seq
-	if c.roster != nil {
-		apply(s, c)
-	}
-	d.settle(c)
+	apply(s, c)
 }
 
 // Keep takes a kept publication of the cluster over. One of another node goes to
@@ -404,7 +348,6 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 			s.keep(c.name, event, expires)
 		}
 	}
-	d.settle(c)
 }
 
 // keep sets the last event of a channel, or forgets it.
@@ -424,17 +367,14 @@ func (s *stripe) keep(name string, event *CachedEvent, expires time.Time) {
 func (d *Directory) Cut() {
 	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.known, r.own, r.behind = true, true, 0, nil
-		d.seatLater(s, c)
-		for id, p := range r.seats {
-			switch {
-			case p.connections == 0:
-				delete(r.seats, id)
-			case p.asked:
+		r.settled, r.known, r.own = true, true, 0
+		for _, p := range r.seats {
+			if p.asked {
 				d.seat(s, c, p)
-				d.welcome(c, p)
+				d.settleSeat(c, p)
 			}
 		}
+		d.seatLater(s, c)
 		d.settle(c)
 	})
 }
@@ -444,15 +384,10 @@ func (d *Directory) Cut() {
 func (d *Directory) Restate() {
 	d.each(func(s *stripe) { s.cut = false }, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.own, r.behind = false, 0, nil
+		r.settled, r.own = false, 0
 		d.link.Hold(c.name, int(c.subscriptions))
-		for id, p := range r.seats {
-			if p.connections == 0 {
-				delete(r.seats, id)
-				continue
-			}
+		for _, p := range r.seats {
 			if p.asked {
-				p.answered = false
 				d.seat(s, c, p)
 			}
 		}

@@ -230,8 +230,7 @@ func (u *Users) Answered(id string, online bool) {
 		return
 	}
 	x.settled = true
-	// Connections here were stated: the edge is on its way, or came.
-	u.set(s, x, online || x.online && x.connections > 0)
+	u.set(s, x, online)
 	u.settle(x)
 	u.drop(s, x)
 }
@@ -244,14 +243,12 @@ func (u *Users) settle(x *user) {
 }
 
 // Edge is an edge of the cluster: the user came online or went offline. It is
-// ignored before the user is settled, and so is going offline while there are
-// connections here: the cluster took the node for dead, or the next edge is on
-// its way.
+// ignored before the user is settled.
 func (u *Users) Edge(id string, online bool) {
 	s := u.stripe(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x, ok := s.users[id]; ok && !s.cut && x.settled && (online || x.connections == 0) {
+	if x, ok := s.users[id]; ok && !s.cut && x.settled {
 		u.set(s, x, online)
 	}
 }

@@ -154,14 +154,20 @@ func (m *clusterModel) step(faults bool) {
 		m.triggerUser()
 	case n < 88:
 		m.check()
-	case faults && n < 93:
+	case n < 92:
+		m.reconnect(i)
+	case n < 94:
+		m.resubscribe(v)
+	case faults && n < 98:
 		m.fault()
 	}
 }
 
-func (m *clusterModel) open(i int) {
-	n := m.cluster.nodes[m.rnd.IntN(modelNodes)]
-	c := n.Open(modelKey, "")
+func (m *clusterModel) open(i int) { m.openAt(i, m.cluster.nodes[m.rnd.IntN(modelNodes)]) }
+
+// openAt connects, and moves nothing else on.
+func (m *clusterModel) openAt(i int, n *Fake) {
+	c := n.reactor.openConn("/app/"+modelKey, "")
 	m.slots[i] = &viewer{
 		node: n, conn: c, id: n.reactor.shard.socketID(c.handle).String(), subs: map[string]*seen{},
 		watched: map[string]bool{}, wants: map[int]bool{}, got: map[int]bool{},
@@ -209,6 +215,26 @@ func (m *clusterModel) closeSlot(i int) {
 	}
 }
 
+// reconnect ends a connection and signs the same user in on a new one, at once.
+func (m *clusterModel) reconnect(i int) {
+	was := m.slots[i]
+	m.closeSlot(i)
+	m.openAt(i, was.node)
+	if was.user != "" {
+		m.signInAs(m.slots[i], was.user)
+	}
+}
+
+// resubscribe leaves a channel and comes back at once.
+func (m *clusterModel) resubscribe(v *viewer) {
+	for _, channel := range modelChannels {
+		if v.subs[channel] != nil {
+			m.unsubscribe(v, channel)
+			m.subscribe(v, channel)
+		}
+	}
+}
+
 // each calls do with every connection that has a subscription of the channel.
 func (m *clusterModel) each(channel string, do func(v *viewer, s *seen)) {
 	for _, v := range m.slots {
@@ -237,10 +263,13 @@ func (m *clusterModel) trigger(channel string) {
 }
 
 func (m *clusterModel) signIn(v *viewer) {
-	if v.user != "" {
-		return
+	if v.user == "" {
+		m.signInAs(v, fmt.Sprint("u", m.rnd.IntN(modelUsers)))
 	}
-	v.user = fmt.Sprint("u", m.rnd.IntN(modelUsers))
+}
+
+func (m *clusterModel) signInAs(v *viewer, user string) {
+	v.user = user
 	for range m.rnd.IntN(4) {
 		if id := fmt.Sprint("u", m.rnd.IntN(modelUsers)); !slices.Contains(v.list, id) {
 			v.list = append(v.list, id)

@@ -144,12 +144,9 @@ func (d deliverer) Decided(e cluster.Edge) {
 	}
 }
 
-// Seated implements cluster.Deliverer.
-func (d deliverer) Seated(c cluster.Channel, userID string, seq uint64) {
-	if a := d.app(c); a != nil {
-		a.directory.Seated(c.Name, userID, seq)
-	}
-}
+// Seated implements cluster.Deliverer. It says nothing new: the user is in the
+// state or comes by an edge, and is welcomed then.
+func (deliverer) Seated(cluster.Channel, string, uint64) {}
 
 // Counted implements cluster.Deliverer. The node whose subscriptions changed
 // tells the count to the subscribers of all nodes.
