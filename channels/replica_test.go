@@ -221,6 +221,11 @@ func TestOutage(t *testing.T) {
 	}
 	s.run(t, []step{
 		{"who comes now waits", join("dan"), "hold presence-c 2, seat dan"},
+		{"even ann's second tab", join("ann"), "hold presence-c 3"},
+		{"until it is cut again", func() { d.Cut(); slices.Sort(s.log) }, "added dan, settled presence-c ann 1, settled presence-c dan 1"},
+		{"dan goes", func() { d.Leave(c, 0, false, "dan"); d.Leave(c, 0, false, "ann") }, "removed dan, hold presence-c 2, hold presence-c 1"},
+		{"and it is back", func() { d.Restate(); s.log = nil }, ""},
+		{"dan comes again", join("dan"), "hold presence-c 2, seat dan"},
 		{"what differs is announced, ann is here", func() { d.Watched(c, state(20, "zoe", "xia")) }, "removed yan, added xia"},
 		{"dan's edge", func() { d.MemberAdded(c, user("dan"), 21) }, "added dan, settled presence-c dan 1"},
 	})
