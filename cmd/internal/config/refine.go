@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,30 @@ func only(value string) func(string) (string, error) {
 		}
 		return text, nil
 	}
+}
+
+// oneOf refines a text that is one of a few, in any case.
+func oneOf(values ...string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		text = strings.ToLower(strings.TrimSpace(text))
+		if !slices.Contains(values, text) {
+			return "", fmt.Errorf("one of %s", strings.Join(values, ", "))
+		}
+		return text, nil
+	}
+}
+
+// maxPrefixBytes bounds what begins every key of a cluster in Redis.
+const maxPrefixBytes = 200
+
+// redisPrefix refines what begins keys in Redis, where braces say which part of a
+// key decides its place.
+func redisPrefix(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxPrefixBytes || strings.ContainsAny(text, "{}\r\n") {
+		return "", fmt.Errorf("a text of at most %d bytes without braces", maxPrefixBytes)
+	}
+	return text, nil
 }
 
 // listenHost refines the address to listen on.
