@@ -35,21 +35,11 @@ type pace struct {
 func (c *counts) due(channel string, subscriptions int, now func() time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, paced := c.paces[channel]
 	if subscriptions <= pacedAbove {
-		if paced {
-			delete(c.paces, channel)
-		}
+		delete(c.paces, channel)
 		return true
 	}
-	t := now()
-	if !paced {
-		if c.paces == nil {
-			c.paces = make(map[string]*pace)
-		}
-		p = &pace{}
-		c.paces[cloned(channel)] = p
-	}
+	t, p := now(), c.pace(channel)
 	if p.waiting = t.Before(p.next); p.waiting {
 		return false
 	}
@@ -58,12 +48,26 @@ func (c *counts) due(channel string, subscriptions int, now func() time.Time) bo
 }
 
 // heard notes that another node told a channel's count.
-func (c *counts) heard(channel string, now func() time.Time) {
+func (c *counts) heard(channel string, subscriptions int, now func() time.Time) {
+	if subscriptions <= pacedAbove {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p, paced := c.paces[channel]; paced {
-		p.next = now().Add(countInterval)
+	c.pace(channel).next = now().Add(countInterval)
+}
+
+// pace returns the entry of a channel.
+func (c *counts) pace(channel string) *pace {
+	p, ok := c.paces[channel]
+	if !ok {
+		if c.paces == nil {
+			c.paces = make(map[string]*pace)
+		}
+		p = &pace{}
+		c.paces[cloned(channel)] = p
 	}
+	return p
 }
 
 // late returns the channels whose count changed and may be told again, and

@@ -1,7 +1,6 @@
 package pusher
 
 import (
-	"bytes"
 	"strings"
 
 	"resound/channels"
@@ -39,8 +38,8 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		return
 	}
 	if p.Seq == 0 {
-		if bytes.HasPrefix(p.Payload, countPrefix) {
-			a.counts.heard(p.Channel.Name, n.Now)
+		if count, ok := countOf(p.Payload); ok {
+			a.counts.heard(p.Channel.Name, count, n.Now)
 		}
 		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
 			n.post(to, received(a, p.Channel.Name, p))

@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 
 	"cmd/internal/config":        {"cmd/internal/config/dotenv"},
 	"cmd/internal/config/dotenv": {},
-	"cmd/internal/node":          {"auth", "channels", "cmd/internal/config", "frame", "loop", "pusher", "pusher/rest", "pusher/webhook"},
+	"cmd/internal/node":          {"auth", "channels", "channels/cluster", "cmd/internal/config", "frame", "loop", "pusher", "pusher/rest", "pusher/webhook"},
 	"cmd/internal/e2e":           {},
 	"cmd/internal/layout":        {},
 	"cmd/resound":                {"cmd/internal/config", "cmd/internal/node"},

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/loop"
 	"resound/pusher"
@@ -22,7 +24,7 @@ const (
 	expireInterval = 30 * time.Second
 
 	// recountInterval is how often subscription counts that were held back are
-	// looked at.
+	// looked at, and how often the cluster is told of connections.
 	recountInterval = time.Second
 
 	// httpDrainTimeout is how long HTTP requests under way may take to end.
@@ -35,6 +37,7 @@ type Node struct {
 	config   *config.Config
 	log      *slog.Logger
 	protocol *pusher.Node
+	cluster  cluster.Adapter // nil: the node is alone
 	webhooks *webhooks
 	engine   *loop.Engine
 	http     *rest.Server
@@ -66,8 +69,13 @@ func New(o Options) (_ *Node, err error) {
 			n.webhooks.close() // puts back what it took from the store
 		}
 	}()
+	n.cluster, err = newCluster(&o)
+	if err != nil {
+		return nil, err
+	}
 	n.protocol, err = pusher.NewNode(pusher.Options{
 		Webhooks:               n.webhooks.orNil(),
+		Cluster:                n.cluster,
 		Apps:                   apps,
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
@@ -107,6 +115,7 @@ func New(o Options) (_ *Node, err error) {
 		Path:               c.Path,
 		MaxRequestBytes:    int(c.MaxRequestBytes),
 		SkipTimestampCheck: !c.VerifyTimestamp,
+		RefuseDegraded:     c.Scaling.OnOutage == config.OnOutageRefuse,
 		Upgrade:            returnUpgrade,
 		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
@@ -132,6 +141,13 @@ func (n *Node) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer n.webhooks.close()
+	if n.cluster != nil {
+		if err := n.cluster.Start(ctx, n.protocol.Deliverer()); err != nil {
+			n.engine.Close()
+			return fmt.Errorf("scaling: %w", err)
+		}
+		defer n.leaveCluster()
+	}
 	house, stop := context.WithCancel(context.Background())
 	defer stop()
 
@@ -195,6 +211,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 			}
 		case <-recount.C:
 			n.protocol.Recount()
+			n.protocol.StateConnections()
 		case <-memory.C:
 			m.look(n.engine.Stats(), time.Now())
 		}
@@ -203,3 +220,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 
 // Stats are the transport's counters.
 func (n *Node) Stats() loop.Stats { return n.engine.Stats() }
+
+// ClusterStats are the counters and gauges of the cluster; all zero for a node
+// alone.
+func (n *Node) ClusterStats() cluster.Stats { return n.protocol.ClusterStats() }

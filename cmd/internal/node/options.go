@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"resound/channels"
+	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/pusher"
 )
@@ -19,6 +20,9 @@ type Options struct {
 	Logger  *slog.Logger                    // nil discards
 	Trace   func(what, who, payload string) // see pusher.Options.Trace
 	Version string
+
+	// Cluster connects the node with others. Nil means as Config says.
+	Cluster cluster.Adapter
 }
 
 // limits are what the descriptors of the process allow.
