@@ -352,7 +352,7 @@ func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, 
 	var to Interest
 	if ok {
 		to = c.interest
-		c.replica.published(s.cut)
+		c.replica.published(event, s.cut)
 	}
 	emit(to, s.nextSeq())
 }

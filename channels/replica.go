@@ -1,6 +1,9 @@
 package channels
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // replica is what a node of a cluster knows of one channel's state in the
 // cluster, and what it awaits. Guarded by its stripe's lock.
@@ -20,9 +23,13 @@ import "time"
 type replica struct {
 	settled bool   // nothing from now on is missed, and the state is known
 	waits   bool   // a subscription waits for settled
-	known   bool   // the roster is that of the cluster, or was
+	known   bool   // it was settled before: the roster is that of the cluster, or was
+	fresh   bool   // nobody was told anything before it was settled the last time
 	seen    uint64 // edges and kept publications of the cluster up to here are in
-	own     int    // kept publications of this node that have no place in the order yet
+
+	// own is the kept publications of this node that have no place in the cluster's
+	// order yet, oldest first. Those made before it was settled are not among them.
+	own []*CachedEvent
 
 	seats      map[string]*seated // users present through this node
 	later      []*seated          // joined before the roster was known, in their order
@@ -91,11 +98,24 @@ func (r *replica) full(roster *roster, userID string) bool {
 	return n >= r.maxMembers
 }
 
-// published counts a kept publication of this node.
-func (r *replica) published(cut bool) {
-	if r != nil && !cut {
-		r.own++
+// published notes a kept publication of this node.
+func (r *replica) published(event *CachedEvent, cut bool) {
+	if r != nil && r.settled && !cut {
+		r.own = append(r.own, event)
 	}
+}
+
+// placed forgets an own publication that came back, and those before it, which
+// did not. False means that it is none of those that are awaited.
+func (r *replica) placed(event *CachedEvent) bool {
+	for i, own := range r.own {
+		if bytes.Equal(own.Frame, event.Frame) {
+			clear(r.own[:i+1])
+			r.own = r.own[i+1:]
+			return true
+		}
+	}
+	return false
 }
 
 // Connect makes the directory that of one node of a cluster. Call it before
@@ -243,17 +263,15 @@ func (d *Directory) Watched(name string, state *State) {
 		return
 	}
 	r := c.replica
-	r.settled = true
+	r.settled, r.fresh, r.own = true, !r.known, nil
 	if state != nil {
 		r.seen = state.Seq
 		if c.roster != nil {
 			d.takeRoster(s, c, state.Members)
 		}
-		// What this node published since it asked is later than any state.
-		if r.own == 0 {
-			s.keep(c.name, state.Kept, state.Expires)
-		}
+		s.keep(c.name, state.Kept, state.Expires)
 	}
+	r.known = true
 	if c.subscriptions == 0 {
 		d.release(s, c)
 		return
@@ -279,7 +297,7 @@ func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
 			d.add(s, c, m)
 		}
 	} else {
-		r.known = true
+		r.known = true // to seat
 		for _, m := range members {
 			if !c.roster.has(m.ID) {
 				c.roster.join(m)
@@ -319,10 +337,12 @@ func (d *Directory) edge(name string, seq uint64, apply func(s *stripe, c *occup
 }
 
 // Keep takes a kept publication of the cluster over. One of another node goes to
-// the subscribers here: emit is called as by Publish. mine is one of this node,
-// which they have; it now has its place in the order. The last one in the
-// cluster's order stays: as long as own ones have no place yet, theirs is behind
-// everything that arrives.
+// the subscribers here: emit is called as by Publish. mine is one of this node; it
+// now has its place in the cluster's order, whose last one is kept.
+//
+// Subscribers have those of this node, which Publish gave them; the last of them
+// is kept, and as long as they have no place yet, theirs is behind everything that
+// arrives. One that was made before anybody here was answered is new to all.
 func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires time.Time, mine bool, emit Emit) {
 	s := d.stripe(name)
 	s.mu.Lock()
@@ -332,21 +352,20 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 		return
 	}
 	r := c.replica
-	part := r.settled && !s.cut && seq <= r.seen // of the state known already
-	if r.settled {
+	placed := mine && r.placed(event)
+	if r.settled && !s.cut && seq <= r.seen || placed {
 		r.seen = max(r.seen, seq)
+		return
 	}
-	switch {
-	case mine && r.own > 0:
-		r.own--
-	case part:
-	default:
-		if !mine {
-			emit(c.interest, s.nextSeq())
-		}
-		if r.own == 0 {
-			s.keep(c.name, event, expires)
-		}
+	if r.settled {
+		r.seen = seq
+	}
+	behind := len(r.own) > 0
+	if !mine || r.fresh && !behind {
+		emit(c.interest, s.nextSeq())
+	}
+	if !behind {
+		s.keep(c.name, event, expires)
 	}
 }
 
@@ -367,7 +386,7 @@ func (s *stripe) keep(name string, event *CachedEvent, expires time.Time) {
 func (d *Directory) Cut() {
 	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.known, r.own = true, true, 0
+		r.settled, r.known, r.fresh, r.own = true, true, false, nil
 		for _, p := range r.seats {
 			if p.asked {
 				d.seat(s, c, p)
@@ -384,7 +403,7 @@ func (d *Directory) Cut() {
 func (d *Directory) Restate() {
 	d.each(func(s *stripe) { s.cut = false }, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.own = false, 0
+		r.settled, r.own = false, nil
 		d.link.Hold(c.name, int(c.subscriptions))
 		for _, p := range r.seats {
 			if p.asked {

@@ -234,49 +234,59 @@ func TestOutage(t *testing.T) {
 func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	d, _ := connected()
 	const c = "cache-c"
-	event := func(name string) *channels.CachedEvent { return &channels.CachedEvent{Name: name} }
+	event := func(name string) *channels.CachedEvent {
+		return &channels.CachedEvent{Name: name, Frame: []byte(name)}
+	}
 	until := epoch.Add(time.Minute)
 	publish := func(name string) { d.Publish(c, event(name), until, func(channels.Interest, uint64) {}) }
 	var delivered []string
 	keep := func(name string, seq uint64, mine bool) {
 		d.Keep(c, seq, event(name), until, mine, func(channels.Interest, uint64) { delivered = append(delivered, name) })
 	}
-	check := func(when, want string) {
+	check := func(when, kept string, got ...string) {
 		t.Helper()
-		got := ""
-		if kept := d.Channel(c, epoch).Cached; kept != nil {
-			got = kept.Name
+		have := ""
+		if cached := d.Channel(c, epoch).Cached; cached != nil {
+			have = cached.Name
 		}
-		if got != want {
-			t.Errorf("%s: kept is %q, want %q", when, got, want)
+		if have != kept || !slices.Equal(delivered, got) {
+			t.Errorf("%s: kept is %q and delivered %q, want %q and %q", when, have, delivered, kept, got)
 		}
+		delivered = nil
 	}
-	publish("vacant")
+	publish("while vacant")
 	d.Subscribe(c, 0, epoch)
-	publish("own, after the watch")
+	publish("while asked")
+	keep("a stranger's", 4, false)
+	check("before the state, theirs may be part of it or not", "a stranger's", "a stranger's")
 	d.Watched(c, &channels.State{Seq: 5, Kept: event("of the cluster"), Expires: until})
-	check("own is later than the state", "own, after the watch")
-	keep("before own", 6, false)
-	check("own has no place yet", "own, after the watch")
-	keep("own, after the watch", 7, true)
+	check("the state", "of the cluster")
+	keep("while asked", 6, true)
+	check("nobody here has what was published while nobody was answered", "while asked", "while asked")
 	keep("theirs", 8, false)
-	check("own has its place, theirs is later", "theirs")
+	check("theirs", "theirs", "theirs")
 	keep("old", 8, false)
 	check("what is part of the state is ignored", "theirs")
 	publish("first")
 	publish("second")
 	keep("first", 9, true)
 	keep("between", 10, false)
-	check("the second own one has no place yet", "second")
+	check("the second own one has no place yet", "second", "between")
 	keep("second", 11, true)
+	check("own ones are not delivered again", "second")
+	keep("later", 12, false)
+	check("own ones have their places", "later", "later")
+	publish("lost")
+	publish("third")
+	keep("third", 13, true)
+	keep("last", 14, false)
+	check("one that does not come back is not waited for", "last", "last")
 	d.Restate()
+	publish("while asked again")
 	d.Watched(c, &channels.State{Seq: 20})
 	check("the cluster keeps none any more", "")
-	keep("from the spool", 21, true)
-	check("an own one of which the state did not know", "from the spool")
-	if want := []string{"before own", "theirs", "between"}; !slices.Equal(delivered, want) {
-		t.Errorf("got %q delivered, want %q", delivered, want)
-	}
+	keep("while asked again", 21, true)
+	check("who was answered before has it", "while asked again")
 }
 
 func TestUsersInACluster(t *testing.T) {
