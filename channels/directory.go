@@ -195,7 +195,7 @@ func (d *Directory) unsubscribe(s *stripe, c *occupied, reactor int, last bool) 
 // answer about it: then it is forgotten with the answer.
 func (d *Directory) release(s *stripe, c *occupied) {
 	if c.replica != nil {
-		if !c.replica.settled {
+		if c.replica.owed() {
 			return
 		}
 		d.link.Unwatch(c.name)

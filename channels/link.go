@@ -23,8 +23,8 @@ type Link interface {
 type RosterLink interface {
 	Link
 
-	// Seat states that a user is present through this node, Unseat that it is not
-	// any more.
+	// Seat states that a user is present through this node; it is answered by a
+	// call of Seated. Between Seat and that answer there is no Unseat.
 	Seat(name string, m *Member)
 	Unseat(name, userID string)
 }

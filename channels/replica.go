@@ -8,18 +8,26 @@ import (
 // replica is what a node of a cluster knows of one channel's state in the
 // cluster, and what it awaits. Guarded by its stripe's lock.
 //
-//	          Watch            Watched
-//	(new) ------------> asked ---------> settled     subscriptions wait for settled,
-//	                      ^                 |        joiners for the roster to show
-//	                      +---- Restate ----+        them, too
+//	           Watch            Watched
+//	channel: ------------> asked ---------> settled
+//	                         ^                 |
+//	                         +---- Restate ----+
+//
+//	          roster known      Seat            Seated, and in the roster
+//	user:    ------------> or  ------> asked ------------> seated
+//	          later, refused              ^                   |
+//	                                      +----- Restate -----+
+//
+// A subscription waits until its channel is settled, a joiner also until its user
+// is seated: from then on another connection of the user may leave without
+// anybody being told that the user left.
 //
 // The roster beside it is what subscribers here have been told: that of the
-// cluster, and the users with a connection here that was welcomed. Seats are
-// stated as users come and go; what comes of it are edges.
+// cluster, and the users with a connection here that was welcomed.
 //
-// Unwatch is not stated while an answer is owed, so that an answer always belongs
-// to the last question. While the cluster is out of reach (stripe.cut) nothing is
-// asked, and everything is settled and seated at once.
+// Neither Unwatch nor Unseat is stated while an answer is owed, so that an answer
+// always belongs to the last question. While the cluster is out of reach
+// (stripe.cut) nothing is asked, and everything is settled and seated at once.
 type replica struct {
 	settled bool   // nothing from now on is missed, and the state is known
 	waits   bool   // a subscription waits for settled
@@ -31,19 +39,20 @@ type replica struct {
 	// order yet, oldest first. Those made before it was settled are not among them.
 	own []*CachedEvent
 
-	seats      map[string]*seated // users present through this node
-	later      []*seated          // joined before the roster was known, in their order
+	seats      map[string]*present // users present through this node
+	later      []*present          // joined before the roster was known, in their order
 	maxMembers int                // as the last joiner had it; 0 is no limit
 }
 
-// seated is a user present through this node.
-type seated struct {
+// present is a user who is present through this node.
+type present struct {
 	member      *Member
 	connections int32
 	asked       bool // the seat was stated
 	refused     bool // the roster was full
-	waits       bool // a connection waits for the roster to show the user
-	welcomed    bool // a connection was told that it does
+	answered    bool // the seat is taken
+	waits       bool // a connection waits for all of that
+	welcomed    bool // a connection was told that the user is a member
 	absent      bool // though welcomed, the user is not in the cluster's roster
 }
 
@@ -67,13 +76,21 @@ func (c *occupied) wait(userID string) bool {
 		return r.wait()
 	case p.refused:
 		return false
-	case r.settled && c.roster.has(userID):
+	case c.seated(p):
 		p.welcomed = true
 		return false
 	}
 	p.waits = true
 	return true
 }
+
+func (c *occupied) seated(p *present) bool {
+	return c.replica.settled && p.answered && c.roster.has(p.member.ID)
+}
+
+// owed reports whether the cluster owes an answer about a channel without
+// subscriptions.
+func (r *replica) owed() bool { return !r.settled || len(r.seats) > 0 }
 
 func (r *replica) refused(userID string) bool {
 	p := r.seats[userID]
@@ -139,9 +156,9 @@ func (d *Directory) joinCluster(s *stripe, c *occupied, m *Member, members []*Me
 	p, ok := r.seats[m.ID]
 	if !ok {
 		if r.seats == nil {
-			r.seats = make(map[string]*seated)
+			r.seats = make(map[string]*present)
 		}
-		p = &seated{member: m}
+		p = &present{member: m}
 		r.seats[m.ID] = p
 		if r.known {
 			d.seat(s, c, p)
@@ -166,21 +183,49 @@ func (d *Directory) leaveCluster(s *stripe, c *occupied, userID string) {
 	if p.connections--; p.connections > 0 {
 		return
 	}
-	delete(c.replica.seats, userID)
-	if !p.asked {
+	p.welcomed = false
+	if s.cut && p.asked || p.absent {
+		d.remove(s, c, userID)
+	}
+	if p.answered || !p.asked { // otherwise the answer ends it
+		d.unseat(s, c, p)
+	}
+}
+
+func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
+	delete(c.replica.seats, p.member.ID)
+	if p.asked && !s.cut {
+		d.link.Unseat(c.name, p.member.ID)
+	}
+}
+
+// Seated is the cluster's answer to RosterLink.Seat.
+func (d *Directory) Seated(name, userID string) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || s.cut {
 		return
 	}
-	if !s.cut {
-		d.link.Unseat(c.name, userID)
+	p, ok := c.replica.seats[userID]
+	if !ok || !p.asked {
+		return
 	}
-	if s.cut || p.absent {
-		d.remove(s, c, userID)
+	p.answered = true
+	if p.connections > 0 {
+		d.settleSeat(c, p)
+		return
+	}
+	d.unseat(s, c, p)
+	if c.subscriptions == 0 {
+		d.release(s, c)
 	}
 }
 
 // seat asks the cluster for a seat, or takes it while that is out of reach.
-func (d *Directory) seat(s *stripe, c *occupied, p *seated) {
-	p.asked = true
+func (d *Directory) seat(s *stripe, c *occupied, p *present) {
+	p.asked, p.answered = true, s.cut
 	if s.cut {
 		d.add(s, c, p.member)
 	} else {
@@ -237,8 +282,8 @@ func (d *Directory) settle(c *occupied) {
 	}
 }
 
-func (d *Directory) settleSeat(c *occupied, p *seated) {
-	if p.waits {
+func (d *Directory) settleSeat(c *occupied, p *present) {
+	if p.waits && (p.refused || c.seated(p)) {
 		p.waits = false
 		d.link.Settled(c.name, p.member.ID, c.interest)
 	}
@@ -306,9 +351,7 @@ func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
 		d.seatLater(s, c)
 	}
 	for _, p := range r.seats {
-		if c.roster.has(p.member.ID) {
-			d.settleSeat(c, p)
-		}
+		d.settleSeat(c, p)
 	}
 }
 
@@ -388,7 +431,10 @@ func (d *Directory) Cut() {
 		r := c.replica
 		r.settled, r.known, r.fresh, r.own = true, true, false, nil
 		for _, p := range r.seats {
-			if p.asked {
+			switch {
+			case p.connections == 0:
+				d.unseat(s, c, p)
+			case p.asked:
 				d.seat(s, c, p)
 				d.settleSeat(c, p)
 			}
@@ -405,8 +451,11 @@ func (d *Directory) Restate() {
 		r := c.replica
 		r.settled, r.own = false, nil
 		d.link.Hold(c.name, int(c.subscriptions))
-		for _, p := range r.seats {
-			if p.asked {
+		for id, p := range r.seats {
+			switch {
+			case p.connections == 0:
+				delete(r.seats, id)
+			case p.asked:
 				d.seat(s, c, p)
 			}
 		}

@@ -132,25 +132,37 @@ func TestAMemberWaitsForTheRoster(t *testing.T) {
 	leave := func(id string, last bool) func() { return func() { d.Leave(c, 0, last, id) } }
 	added := func(id string, seq uint64) func() { return func() { d.MemberAdded(c, user(id), seq) } }
 	removed := func(id string, seq uint64) func() { return func() { d.MemberRemoved(c, id, seq) } }
+	seated := func(id string) func() { return func() { d.Seated(c, id) } }
 	s.run(t, []step{
 		{"the first asks for the roster before a seat", join("ann", true), "watch presence-c, hold presence-c 1"},
 		{"so does who is a member already", join("bob", true), "hold presence-c 2"},
 		{"an edge before the answer is part of it", added("zoe", 4), ""},
-		{"the roster is not announced", func() { d.Watched(c, state(5, "bob")) }, "seat ann, seat bob, settled presence-c bob 1"},
+		{"the roster is not announced", func() { d.Watched(c, state(5, "bob")) }, "seat ann, seat bob"},
+		{"bob is in the roster and has no seat yet", revisit("bob", true), ""},
+		{"he has", seated("bob"), "settled presence-c bob 1"},
 		{"bob is welcomed", revisit("bob", false, "bob"), ""},
 		{"ann is not yet", revisit("ann", true), ""},
 		{"an old edge", added("zoe", 5), ""},
 		{"a strange one", removed("zoe", 6), ""},
-		{"ann's", added("ann", 7), "added ann, settled presence-c ann 1"},
+		{"ann's", added("ann", 7), "added ann"},
+		{"ann's seat", seated("ann"), "settled presence-c ann 1"},
 		{"ann is welcomed", revisit("ann", false, "bob", "ann"), ""},
 		{"her second tab at once", join("ann", false, "bob", "ann"), "hold presence-c 3"},
 		{"one tab is closed", leave("ann", false), "hold presence-c 2"},
 		{"ann leaves", leave("ann", false), "unseat ann, hold presence-c 1"},
 		{"which the cluster says", removed("ann", 8), "removed ann"},
-		{"bob, whom the cluster took for dead, stays", removed("bob", 9), ""},
-		{"and is there again", added("bob", 10), ""},
-		{"once more", removed("bob", 11), ""},
-		{"now he leaves: the cluster has said so", leave("bob", true), "unseat bob, removed bob, hold presence-c 0, unwatch presence-c"},
+		{"cyd asks for a seat", join("cyd", true), "hold presence-c 2, seat cyd"},
+		{"leaves before the answer", leave("cyd", false), "hold presence-c 1"},
+		{"comes back", join("cyd", true), "hold presence-c 2"},
+		{"and leaves again", leave("cyd", false), "hold presence-c 1"},
+		{"the edge of the seat", func() { d.MemberAdded(c, user("cyd"), 9) }, "added cyd"},
+		{"the answer gives it back", seated("cyd"), "unseat cyd"},
+		{"an answer too many", seated("cyd"), ""},
+		{"cyd is gone", removed("cyd", 10), "removed cyd"},
+		{"bob, whom the cluster took for dead, stays", removed("bob", 11), ""},
+		{"and is there again", added("bob", 12), ""},
+		{"once more", removed("bob", 13), ""},
+		{"now he leaves: the cluster has said so", leave("bob", true), "removed bob, unseat bob, hold presence-c 0, unwatch presence-c"},
 	})
 }
 
@@ -192,7 +204,7 @@ func TestOutage(t *testing.T) {
 	s.run(t, []step{
 		{"ann", join("ann"), "watch presence-c, hold presence-c 1"},
 		{"the roster", func() { d.Watched(c, state(1, "yan", "zoe")) }, "seat ann"},
-		{"ann has her seat", func() { d.MemberAdded(c, user("ann"), 2); d.Revisit(c, "ann", nil, epoch) }, "added ann, settled presence-c ann 1"},
+		{"ann has her seat", func() { d.MemberAdded(c, user("ann"), 2); d.Seated(c, "ann"); d.Revisit(c, "ann", nil, epoch) }, "added ann, settled presence-c ann 1"},
 		{"bob asks for his", join("bob"), "hold presence-c 2, seat bob"},
 		{"somebody waits elsewhere", func() { d.Subscribe("c", 3, epoch) }, "watch c, hold c 1"},
 		{"gone is who waits for an answer without anybody", func() { d.Subscribe("d", 3, epoch); d.Unsubscribe("d", 3, true) }, "watch d, hold d 1, hold d 0"},
@@ -227,7 +239,8 @@ func TestOutage(t *testing.T) {
 		{"and it is back", func() { d.Restate(); s.log = nil }, ""},
 		{"dan comes again", join("dan"), "hold presence-c 2, seat dan"},
 		{"what differs is announced, ann is here", func() { d.Watched(c, state(20, "zoe", "xia")) }, "removed yan, added xia"},
-		{"dan's edge", func() { d.MemberAdded(c, user("dan"), 21) }, "added dan, settled presence-c dan 1"},
+		{"dan's edge", func() { d.MemberAdded(c, user("dan"), 21); d.Seated(c, "dan") }, "added dan, settled presence-c dan 1"},
+		{"ann, whom the state did not have, goes", func() { d.Seated(c, "ann"); d.Leave(c, 0, false, "ann") }, "removed ann, unseat ann, hold presence-c 1"},
 	})
 }
 

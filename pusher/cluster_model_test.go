@@ -52,7 +52,7 @@ func playCluster(t *testing.T, seed uint64, faults bool) {
 	m := &clusterModel{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 99)), faulted: -1,
 		hooks: &hookCounts{counts: map[string]int{}},
-		slots: make([]*viewer, modelSlots),
+		slots: make([]*viewer, modelSlots), gaps: map[string]int{}, pumped: map[string]int{},
 	}
 	c := AppConfig{ID: "1", Key: modelKey, Secret: modelSecret, Options: AppOptions{Watchlist: true}}
 	m.cluster = newFakeCluster(t, c, modelNodes, seed, func(o *Options) { o.Webhooks = m.hooks })
@@ -80,6 +80,13 @@ type clusterModel struct {
 	faulted int  // node that is paused, or -1
 	fenced  bool // its lease ended
 	outage  bool
+	// unsteady: after a fault the cluster may take users for gone who are not.
+	unsteady bool
+
+	// gaps counts, by channel and user, for how many reasons others may be told that
+	// the user left: the last connection that was answered did, for one.
+	gaps   map[string]int
+	pumped map[string]int // gaps when everything had arrived the last time
 }
 
 // viewer is a connection and what it was told.
@@ -99,7 +106,9 @@ type viewer struct {
 
 // seen is one subscription as its client sees it.
 type seen struct {
-	user     string // of presence channels
+	user     string         // of presence channels
+	gaps     map[string]int // as known to have arrived when it subscribed
+	removed  map[string]int // how often it heard that a user left
 	answered bool
 	cacheDue bool // the next frame is the cached event or a miss
 	roster   map[string]bool
@@ -197,13 +206,33 @@ func (m *clusterModel) subscribe(v *viewer, channel string) {
 	data["auth"] = modelKey + ":" + string(sig)
 	v.say("pusher:subscribe", data)
 	if v.subs[channel] == nil {
-		v.subs[channel] = &seen{user: user, wants: map[int]bool{}, got: map[int]bool{}}
+		v.subs[channel] = &seen{user: user, gaps: maps.Clone(m.pumped), wants: map[int]bool{}, got: map[int]bool{}}
 	}
 	m.read(v)
 }
 
+// leaves notes that a subscription ends, after which others may be told that its
+// user left.
+func (m *clusterModel) leaves(channel string, s *seen) {
+	if s == nil || s.user == "" {
+		return
+	}
+	m.readAll()
+	others := 0
+	m.each(channel, func(_ *viewer, other *seen) {
+		if other != s && other.answered && other.user == s.user {
+			others++
+		}
+	})
+	// Of one that was not answered the seat may still be on its way.
+	if others == 0 || !s.answered {
+		m.gaps[channel+"/"+s.user]++
+	}
+}
+
 func (m *clusterModel) unsubscribe(v *viewer, channel string) {
 	m.read(v)
+	m.leaves(channel, v.subs[channel])
 	v.say("pusher:unsubscribe", map[string]string{"channel": channel})
 	delete(v.subs, channel)
 }
@@ -211,6 +240,9 @@ func (m *clusterModel) unsubscribe(v *viewer, channel string) {
 func (m *clusterModel) closeSlot(i int) {
 	if v := m.slots[i]; v != nil {
 		m.read(v)
+		for channel, s := range v.subs {
+			m.leaves(channel, s)
+		}
 		v.conn.Drop()
 		m.slots[i] = nil
 	}
@@ -312,6 +344,7 @@ func (m *clusterModel) fault() {
 	}
 	at := m.rnd.IntN(modelNodes)
 	fault := m.rnd.IntN(4)
+	m.unsteady = true
 	if fault > 0 {
 		m.check()
 	}
@@ -409,7 +442,7 @@ func (m *clusterModel) read(v *viewer) {
 		case f.Event == "pusher:cache_miss" && s.cacheDue:
 			s.cacheDue = false
 		case f.Event == "pusher_internal:member_added", f.Event == "pusher_internal:member_removed":
-			m.readMember(v, s, f.Event, text)
+			m.readMember(v, s, f.Channel, f.Event, text)
 		default:
 			s.cacheDue = false
 			m.readEvent(f.Event, s.got)
@@ -447,7 +480,7 @@ func (m *clusterModel) readAnswer(s *seen, channel, data string) {
 	}
 }
 
-func (m *clusterModel) readMember(v *viewer, s *seen, event, data string) {
+func (m *clusterModel) readMember(v *viewer, s *seen, channel, event, data string) {
 	var member struct {
 		ID string `json:"user_id"`
 	}
@@ -463,8 +496,16 @@ func (m *clusterModel) readMember(v *viewer, s *seen, event, data string) {
 	}
 	if added {
 		s.roster[member.ID] = true
-	} else {
-		delete(s.roster, member.ID)
+		return
+	}
+	delete(s.roster, member.ID)
+	if s.removed == nil {
+		s.removed = map[string]int{}
+	}
+	s.removed[member.ID]++
+	about := channel + "/" + member.ID
+	if may := m.gaps[about] - s.gaps[about]; s.removed[member.ID] > may && !m.unsteady {
+		m.fatalf("%s is told that %s left %s, which had a connection that was welcomed all the time", v.id, member.ID, channel)
 	}
 }
 
@@ -499,6 +540,7 @@ func (m *clusterModel) check() {
 	m.t.Helper()
 	m.cluster.pump()
 	m.readAll()
+	m.pumped = maps.Clone(m.gaps)
 	for _, channel := range modelChannels {
 		m.checkEvents(channel)
 	}

@@ -143,9 +143,13 @@ func (d deliverer) Decided(e cluster.Edge) {
 	}
 }
 
-// Seated implements cluster.Deliverer. It says nothing new: the user is in the
-// state or comes by an edge, and is welcomed then.
-func (deliverer) Seated(cluster.Channel, string, uint64) {}
+// Seated implements cluster.Deliverer. The edge up to which the user is a member
+// was told before, or is part of the state.
+func (d deliverer) Seated(c cluster.Channel, userID string, _ uint64) {
+	if a := d.app(c); a != nil {
+		a.directory.Seated(c.Name, userID)
+	}
+}
 
 // Counted implements cluster.Deliverer. The node whose subscriptions changed
 // tells the count to the subscribers of all nodes.
