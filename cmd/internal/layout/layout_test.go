@@ -25,6 +25,11 @@ var mayImport = map[string][]string{
 	"channels/slab":      {},
 	"channels":           {"channels/slab"},
 	"channels/cluster":   {},
+
+	"channels/cluster/local":       {"channels/cluster"},
+	"channels/cluster/redis":       {"channels/cluster"},
+	"channels/cluster/clustertest": {"channels/cluster"},
+
 	"pusher":             {"auth", "channels", "frame"},
 	"pusher/transcript":  {"pusher"},
 	"pusher/rest":        {"auth", "channels", "pusher", "pusher/rest/shield"},
