@@ -152,12 +152,14 @@ func publicationsReachWatchers(s *suite) {
 }
 
 func unwatchEnds(s *suite) {
-	n := s.start(2)
+	n := s.start(3)
 	c, other := channelOf("chat"), channelOf("other")
 	n[1].watch(c, false)
+	n[2].watch(c, false)
 	n[1].Unwatch(c)
 	n[1].watch(other, false) // answered after the Unwatch was heard
 	n[0].Publish(plain(c, "unwanted"))
+	n[2].until("sent", c, func(f Following) bool { return len(f.Delivered) == 1 })
 	n[1].watch(c, false)
 	n[0].Publish(plain(c, "wanted"))
 	n[1].until("wanted", c, func(f Following) bool { return slices.Contains(payloads(f.Delivered), "wanted") })
