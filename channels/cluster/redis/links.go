@@ -29,6 +29,7 @@ type links struct {
 	live    []*link
 	buckets [buckets]*link
 	root    *link             // the one of the topic of all nodes
+	opened  bool              // all links were there once
 	servers map[string]string // address -> run id, of servers seen in this session
 	leaving map[string]bool   // topics being unsubscribed; guarded by bus.mu
 }
@@ -63,7 +64,11 @@ func (ls *links) open() error {
 	for b := range ls.buckets {
 		ls.buckets[b] = links[addresses[b]]
 	}
-	return ls.joinAll(ctx, links[addresses[buckets]])
+	if err := ls.joinAll(ctx, links[addresses[buckets]]); err != nil {
+		return err
+	}
+	ls.opened = true
+	return nil
 }
 
 // openWithin repeats open until it works or the time is over.
@@ -158,7 +163,7 @@ func (ls *links) meet(ctx context.Context, l *link) error {
 	_, id, _ := strings.Cut(info, "run_id:")
 	id, _, _ = strings.Cut(id, "\r")
 	before, known := ls.servers[l.address]
-	if len(ls.servers) > 0 && (!known || before != id || id == "") {
+	if ls.opened && (!known || before != id || id == "") {
 		ls.session.askRegister()
 	}
 	ls.servers[l.address] = id
