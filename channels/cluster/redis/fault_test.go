@@ -62,7 +62,7 @@ func (l *listener) Restate() {
 
 // until waits for a condition under the listener's lock. It looks after every call
 // of the adapter, and now and then for what no call tells.
-func (l *listener) until(t *testing.T, what string, ok func() bool) {
+func (l *listener) until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	stop := make(chan struct{})

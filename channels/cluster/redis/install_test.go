@@ -155,30 +155,6 @@ func move(t *testing.T, servers []*server, slot string, from, to *server) {
 	}
 }
 
-// text runs one command whose answer is text.
-func (s *server) text(words ...string) string {
-	s.t.Helper()
-	c := s.client()
-	defer c.Close()
-	text, err := c.Do(context.Background(), c.B().Arbitrary(words...).Build()).ToString()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return text
-}
-
-// list runs one command whose answer is a list of texts.
-func (s *server) list(words ...string) []string {
-	s.t.Helper()
-	c := s.client()
-	defer c.Close()
-	list, err := c.Do(context.Background(), c.B().Arbitrary(words...).Build()).AsStrSlice()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return list
-}
-
 func TestSentinelLeadsToTheNewMaster(t *testing.T) {
 	master := startServer(t)
 	replica := startServer(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(master.port), "--repl-diskless-sync-delay", "0")

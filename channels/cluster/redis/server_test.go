@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,7 +18,7 @@ import (
 
 // server is a redis-server of a test's own.
 type server struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	port    int
 	args    []string
@@ -26,7 +27,7 @@ type server struct {
 
 // startServer starts redis-server on a free port of 127.0.0.1; it is killed with
 // the test.
-func startServer(t *testing.T, args ...string) *server {
+func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	s := &server{t: t, dir: t.TempDir(), args: args}
 	t.Cleanup(s.stop)
@@ -41,7 +42,7 @@ func startServer(t *testing.T, args ...string) *server {
 	return nil
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -127,4 +128,54 @@ func (s *server) client() rueidis.Client {
 		s.t.Fatal(err)
 	}
 	return c
+}
+
+// info returns a number that INFO tells.
+func (s *server) info(name string) int64 {
+	s.t.Helper()
+	_, rest, _ := strings.Cut(s.text("INFO"), name+":")
+	value, _, _ := strings.Cut(rest, "\r")
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		s.t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// usec returns the microseconds that Redis spent in a command since its statistics
+// were reset.
+func (s *server) usec(command string) float64 {
+	s.t.Helper()
+	_, rest, _ := strings.Cut(s.text("INFO", "commandstats"), "cmdstat_"+command+":")
+	_, rest, _ = strings.Cut(rest, "usec=")
+	value, _, _ := strings.Cut(rest, ",")
+	n, err := strconv.ParseFloat(value, 64)
+	if err != nil {
+		s.t.Fatalf("%s: %v", command, err)
+	}
+	return n
+}
+
+// text runs one command whose answer is text.
+func (s *server) text(words ...string) string {
+	s.t.Helper()
+	c := s.client()
+	defer c.Close()
+	text, err := c.Do(context.Background(), c.B().Arbitrary(words...).Build()).ToString()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return text
+}
+
+// list runs one command whose answer is a list of texts.
+func (s *server) list(words ...string) []string {
+	s.t.Helper()
+	c := s.client()
+	defer c.Close()
+	list, err := c.Do(context.Background(), c.B().Arbitrary(words...).Build()).AsStrSlice()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return list
 }
