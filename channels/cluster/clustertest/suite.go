@@ -196,8 +196,8 @@ func keptComesBack(s *suite) {
 	if a.Mine[0].Seq != b.Delivered[0].Seq || a.Delivered[0].Seq != b.Mine[0].Seq || a.Mine[0].Seq == 0 {
 		s.t.Errorf("numbers: %d and %d at one node, %d and %d at the other", a.Mine[0].Seq, a.Delivered[0].Seq, b.Delivered[0].Seq, b.Mine[0].Seq)
 	}
-	if got := b.Delivered[0]; got.Name != `"event"` || got.Data != `"from 0"` {
-		s.t.Errorf("name and data: got %s and %s", got.Name, got.Data)
+	if got := b.Delivered[0]; got.Name != `"event"` || got.Data != `"from 0"` || got.Keep != time.Minute {
+		s.t.Errorf("name, data and keep: got %s, %s, %v", got.Name, got.Data, got.Keep)
 	}
 }
 

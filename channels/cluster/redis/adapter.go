@@ -82,7 +82,8 @@ func New(o Options) (*Adapter, error) {
 	return a, nil
 }
 
-// Start implements cluster.Adapter. It waits for Redis twice Options.Timeout.
+// Start implements cluster.Adapter. It waits for Redis up to four
+// times Options.Timeout.
 func (a *Adapter) Start(ctx context.Context, d cluster.Deliverer) error {
 	a.life.Lock()
 	defer a.life.Unlock()

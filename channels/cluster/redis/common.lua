@@ -101,6 +101,6 @@ local function answered(caller, call)
 end
 
 local function remember(caller, call, answer)
-  redis.call('SET', base .. ':r:' .. caller, call .. ' ' .. cmsgpack.pack(answer), 'EX', 86400)
+  redis.call('SET', base .. ':r:' .. caller, call .. ' ' .. cmsgpack.pack(answer), 'EX', 600)
   return answer
 end

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strconv"
+	"time"
 
 	"resound/channels/cluster"
 )
@@ -14,7 +15,7 @@ import (
 //
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | kind | cid | origin | P: except, payload                            |
-//	|    |   |      |     |        | K: seq, except, name, data, payload           |
+//	|    |   |      |     |        | K: seq, except, name, data, ms kept, payload  |
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | 'E'  | cid | edge kind (1 byte), seq, user, member                  |
 //	+----+---+------+-----+--------------------------------------------------------+
@@ -48,6 +49,7 @@ type envelope struct {
 	except  string
 	name    string
 	data    string
+	keep    time.Duration
 	payload string
 	edge    cluster.EdgeKind
 	member  cluster.Member
@@ -83,8 +85,8 @@ func (r *reader) field() string {
 	return r.take(int(n))
 }
 
-func (r *reader) seq() uint64 {
-	n, err := strconv.ParseUint(r.field(), 10, 64)
+func (r *reader) decimal() uint64 {
+	n, err := strconv.ParseUint(r.field(), 10, 63)
 	if err != nil {
 		r.short = true
 	}
@@ -128,7 +130,7 @@ func decode(message string) (e envelope, topic uint32, err error) {
 		if kind := r.take(1); !r.short {
 			e.edge = cluster.EdgeKind(kind[0])
 		}
-		e.seq = r.seq()
+		e.seq = r.decimal()
 		user := r.field()
 		e.member = readMember(user, r.field())
 		if e.edge < cluster.Occupied || e.edge > cluster.MemberRemoved {
@@ -150,8 +152,9 @@ func decode(message string) (e envelope, topic uint32, err error) {
 // is kept.
 func (e *envelope) readKept(r *reader) {
 	e.node, e.number = r.origin()
-	e.seq = r.seq()
-	e.except, e.name, e.data, e.payload = r.field(), r.field(), r.field(), r.field()
+	e.seq = r.decimal()
+	e.except, e.name, e.data = r.field(), r.field(), r.field()
+	e.keep, e.payload = time.Duration(r.decimal())*time.Millisecond, r.field()
 }
 
 func (e *envelope) publication() cluster.Publication {
@@ -159,6 +162,7 @@ func (e *envelope) publication() cluster.Publication {
 		Channel: e.channel,
 		Payload: []byte(e.payload),
 		Except:  e.except,
+		Keep:    e.keep,
 		Name:    e.name,
 		Data:    e.data,
 		Seq:     e.seq,
@@ -177,7 +181,14 @@ func appendKeptTail(dst []byte, p *cluster.Publication) []byte {
 	dst = appendField(dst, p.Except)
 	dst = appendField(dst, p.Name)
 	dst = appendField(dst, p.Data)
+	dst = appendField(dst, decimal(keptMilliseconds(p)))
 	return appendField(dst, p.Payload)
+}
+
+// keptMilliseconds is how long p is kept, at least the millisecond that is the
+// least for Redis.
+func keptMilliseconds(p *cluster.Publication) uint64 {
+	return uint64(max(p.Keep.Milliseconds(), 1))
 }
 
 func memberBytes(m cluster.Member) string {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"testing"
+	"time"
 
 	"resound/channels/cluster"
 )
@@ -24,7 +25,7 @@ func FuzzEnvelope(f *testing.F) {
 	n := testNames()
 	kept := appendOrigin(n.appendCID(appendHeader(nil, kindKept), n.topic(c), c), "0123456789abcdef", 8)
 	kept = appendField(kept, "12345")
-	f.Add(string(appendKeptTail(kept, &cluster.Publication{Name: `"n"`, Data: `"d"`, Payload: []byte("p")})))
+	f.Add(string(appendKeptTail(kept, &cluster.Publication{Keep: time.Minute, Name: `"n"`, Data: `"d"`, Payload: []byte("p")})))
 	edge := append(n.appendCID(appendHeader(nil, kindEdge), n.topic(c), c), byte(cluster.MemberAdded))
 	edge = appendField(appendField(appendField(edge, "99"), "ann"), memberBytes(cluster.Member{IDJSON: "1", Info: "{}"}))
 	f.Add(string(edge))

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -12,8 +11,9 @@ import (
 )
 
 const (
-	maxBatchItems = 64
+	maxBatchItems = 256
 	maxBatchBytes = 1 << 20
+	maxTopicNames = 4096 // remembered by a lane
 )
 
 // item is a publication that waits to be sent, or a Terminate.
@@ -21,14 +21,23 @@ type item struct {
 	publication cluster.Publication
 	topic       uint32
 	number      uint64 // in its bucket, given when it is sent the first time
+	bytes       int    // what it counts in the spool
 
 	terminate   string
 	isTerminate bool
 }
 
-func (i *item) bytes() int {
+// itemBytes is what an item costs beside its bytes: the item, its message, a
+// place in the lane.
+const itemBytes = 256
+
+// envelopeBytes is at most the header, lengths, topic and origin of a message.
+const envelopeBytes = 112
+
+// contentBytes is the room that a message needs apart from envelopeBytes.
+func (i *item) contentBytes() int {
 	p := &i.publication
-	return len(p.Payload) + len(p.Name) + len(p.Data) + len(p.Channel.Name) + 256
+	return len(p.Payload) + len(p.Name) + len(p.Data) + len(p.Except) + len(p.Channel.App) + len(p.Channel.Name)
 }
 
 // lane sends the publications of every fourth bucket in their order, and is the
@@ -36,7 +45,8 @@ func (i *item) bytes() int {
 // with the same numbers, by which receivers tell what they have had.
 type lane struct {
 	adapter *Adapter
-	numbers map[int]uint64 // last number of a bucket; used by run alone
+	numbers map[int]uint64    // last number of a bucket; used by run alone
+	topics  map[uint32]string // names of topics used lately; used by run alone
 
 	mu      sync.Mutex
 	changed sync.Cond // on mu
@@ -48,19 +58,21 @@ type lane struct {
 func (l *lane) init(a *Adapter) {
 	l.adapter = a
 	l.numbers = make(map[int]uint64)
+	l.topics = make(map[uint32]string)
 	l.changed.L = &l.mu
 }
 
 func (l *lane) put(i *item) {
 	o := &l.adapter.options
+	i.bytes = i.contentBytes() + itemBytes
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || len(l.items) >= o.SpoolPublications/laneCount || l.bytes+i.bytes() > o.SpoolBytes/laneCount {
+	if l.closed || len(l.items) >= o.SpoolPublications/laneCount || l.bytes+i.bytes > o.SpoolBytes/laneCount {
 		l.adapter.counters.dropped.Add(1)
 		return
 	}
 	l.items = append(l.items, i)
-	l.bytes += i.bytes()
+	l.bytes += i.bytes
 	if len(l.items) == 1 {
 		l.changed.Broadcast()
 	}
@@ -98,7 +110,7 @@ func (l *lane) head(ctx context.Context) []*item {
 	}
 	n, bytes := 0, 0
 	for n < len(l.items) && n < maxBatchItems && (n == 0 || bytes < maxBatchBytes) {
-		bytes += l.items[n].bytes()
+		bytes += l.items[n].bytes
 		n++
 	}
 	return l.items[:n:n]
@@ -109,7 +121,7 @@ func (l *lane) remove(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range l.items[:n] {
-		l.bytes -= l.items[i].bytes()
+		l.bytes -= l.items[i].bytes
 		l.items[i] = nil
 	}
 	if l.items = l.items[n:]; len(l.items) == 0 {
@@ -193,6 +205,19 @@ func (l *lane) number(i *item) {
 	i.number = l.numbers[b]
 }
 
+// topicName is names.topicName, remembered.
+func (l *lane) topicName(topic uint32) string {
+	name, ok := l.topics[topic]
+	if !ok {
+		if len(l.topics) >= maxTopicNames {
+			clear(l.topics)
+		}
+		name = l.adapter.names.topicName(topic)
+		l.topics[topic] = name
+	}
+	return name
+}
+
 func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
 	a, p := l.adapter, &i.publication
 	switch {
@@ -202,17 +227,15 @@ func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
 		return s.send(a.names.allName(), message)
 	case p.Keep > 0:
 		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
-		rest := appendKeptTail(make([]byte, 0, i.bytes()), p)
-		// A millisecond is the least that Redis keeps.
-		ms := strconv.FormatInt(max(p.Keep.Milliseconds(), 1), 10)
-		args := []string{s.publish, a.names.cid(i.topic, p.Channel), ms, string(origin), string(rest)}
+		rest := appendKeptTail(make([]byte, 0, i.contentBytes()+envelopeBytes), p)
+		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(keptMilliseconds(p)), string(origin), string(rest)}
 		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
 	default:
-		message := appendHeader(make([]byte, 0, i.bytes()), kindPlain)
+		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindPlain)
 		message = a.names.appendCID(message, i.topic, p.Channel)
 		message = appendOrigin(message, a.node, i.number)
 		message = appendField(appendField(message, p.Except), p.Payload)
-		return s.send(a.names.topicName(i.topic), message)
+		return s.send(l.topicName(i.topic), message)
 	}
 }
 

@@ -44,7 +44,10 @@ func benchJoin(b *testing.B, o Options, d cluster.Deliverer) *Adapter {
 	return a
 }
 
-const benchChannels = 64
+const (
+	benchChannels = 64
+	rawBatch      = 64
+)
 
 var benchPayload = []byte(`{"event":"App\\Events\\Tick","channel":"chat","data":"{\"price\":\"12345.67\",\"at\":1700000000}"}`)
 
@@ -100,9 +103,9 @@ func BenchmarkRawPublish(b *testing.B) {
 	var group sync.WaitGroup
 	for g := range laneCount {
 		group.Go(func() {
-			for i := g; i < b.N; i += laneCount * maxBatchItems {
-				commands := make(rueidis.Commands, 0, maxBatchItems)
-				for j := i; j < b.N && len(commands) < maxBatchItems; j += laneCount {
+			for i := g; i < b.N; i += laneCount * rawBatch {
+				commands := make(rueidis.Commands, 0, rawBatch)
+				for j := i; j < b.N && len(commands) < rawBatch; j += laneCount {
 					commands = append(commands, publisher.B().Publish().Channel(fmt.Sprint("chat", j%benchChannels)).Message(payload).Build())
 				}
 				for _, r := range publisher.DoMulti(context.Background(), commands...) {

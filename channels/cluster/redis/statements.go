@@ -217,7 +217,9 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 		for i, result := range results {
 			answer, err := result.ToArray()
 			if isReply(err, "FENCED") {
-				s.askRegister()
+				if epoch == f.adapter.epoch.Load() {
+					s.askRegister()
+				}
 				return nil
 			}
 			if err != nil {
