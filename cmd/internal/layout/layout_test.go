@@ -20,11 +20,11 @@ const root = "../../.."
 // Imports point down only: add a line here only after asking whether the thing
 // you need should not be an interface beside its consumer.
 var mayImport = map[string][]string{
-	"frame":              {},
-	"auth":               {},
-	"channels/slab":      {},
-	"channels":           {"channels/slab"},
-	"channels/cluster":   {},
+	"frame":            {},
+	"auth":             {},
+	"channels/slab":    {},
+	"channels":         {"channels/slab"},
+	"channels/cluster": {},
 
 	"channels/cluster/local":       {"channels/cluster"},
 	"channels/cluster/redis":       {"channels/cluster"},
