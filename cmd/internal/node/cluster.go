@@ -2,15 +2,25 @@ package node
 
 import (
 	"context"
-	"errors"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"strconv"
 	"time"
 
 	"resound/channels/cluster"
+	"resound/channels/cluster/redis"
+	"resound/cmd/internal/config"
 )
 
-// leaveTimeout is how long a stopping node tries to take back what it stated to
-// the cluster. What is left then ends with its lease.
-const leaveTimeout = 5 * time.Second
+const (
+	// leaveTimeout is how long a stopping node tries to take back what it stated to
+	// the cluster. What is left then ends with its lease.
+	leaveTimeout = 5 * time.Second
+
+	// maxRedisTimeout bounds one request: a node is to notice an outage soon.
+	maxRedisTimeout = 2 * time.Second
+)
 
 // newCluster returns what connects the node with others, or nil for a node alone.
 func newCluster(o *Options) (cluster.Adapter, error) {
@@ -20,7 +30,31 @@ func newCluster(o *Options) (cluster.Adapter, error) {
 	case !o.Config.Server.Scaling.Enabled:
 		return nil, nil
 	}
-	return nil, errors.New("scaling: there is no adapter for Redis yet")
+	return redis.New(redisOptions(&o.Config.Server.Scaling, o.Logger))
+}
+
+func redisOptions(s *config.Scaling, log *slog.Logger) redis.Options {
+	c := &s.Redis
+	o := redis.Options{
+		Addresses: []string{net.JoinHostPort(c.Host, strconv.Itoa(c.Port))},
+		Username:  c.Username,
+		Password:  c.Password,
+		Database:  c.Database,
+		Prefix:    c.Prefix + s.Channel,
+		Timeout:   min(c.Timeout, maxRedisTimeout),
+		Logger:    log,
+	}
+	switch {
+	case len(c.Cluster) > 0:
+		o.Mode, o.Addresses = redis.Cluster, c.Cluster
+	case len(c.Sentinel.Addresses) > 0:
+		o.Mode, o.Addresses, o.Master = redis.Sentinel, c.Sentinel.Addresses, c.Sentinel.Master
+		o.SentinelUsername, o.SentinelPassword = c.Sentinel.Username, c.Sentinel.Password
+	}
+	if c.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return o
 }
 
 func (n *Node) leaveCluster() {
