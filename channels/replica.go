@@ -41,7 +41,7 @@ type replica struct {
 
 	seats      map[string]*present // users present through this node
 	later      []*present          // joined before the roster was known, in their order
-	maxMembers int                // as the last joiner had it; 0 is no limit
+	maxMembers int                 // as the last joiner had it; 0 is no limit
 }
 
 // present is a user who is present through this node.

@@ -99,7 +99,6 @@ type viewer struct {
 	success bool            // of the sign-in
 	watched map[string]bool // watched user -> online, once told
 	list    []string        // watched users
-	told    int             // frames of watchlists
 	wants   map[int]bool    // events sent to the user that must arrive
 	got     map[int]bool
 }
