@@ -241,7 +241,7 @@ func (c *occupied) full(userID string, maxMembers int) bool {
 	case c.roster == nil:
 		return false
 	case c.replica != nil:
-		return c.replica.full(c.roster, userID)
+		return c.replica.full(c.roster, userID, maxMembers)
 	}
 	return maxMembers > 0 && len(c.roster.byID) >= maxMembers && !c.roster.has(userID)
 }
@@ -296,16 +296,20 @@ func (d *Directory) Leave(name string, reactor int, last bool, userID string) (v
 }
 
 // Recount makes the number of subscriptions of a channel known again: to the
-// edges or, in a cluster, to the others.
+// edges or, in a cluster, to the others. name may be kept.
 func (d *Directory) Recount(name string) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.occupied[name]; ok && c.roster == nil {
-		if c.replica != nil {
+	c, ok := s.get(name)
+	switch {
+	case ok && c.roster == nil:
+		if d.link != nil {
 			d.link.Hold(c.name, int(c.subscriptions))
 		}
 		d.counted(s, c)
+	case !ok && d.link != nil: // others may have subscribers
+		d.link.Hold(name, 0)
 	}
 }
 

@@ -97,14 +97,14 @@ func (r *replica) refused(userID string) bool {
 	return p != nil && p.refused
 }
 
-// full reports whether a user would be one member too many. It cannot before the
-// roster is known. Seats that are asked for count too.
-func (r *replica) full(roster *roster, userID string) bool {
+// full is occupied.full in a cluster. It cannot tell before the roster is known.
+// Seats that are asked for count too.
+func (r *replica) full(roster *roster, userID string, maxMembers int) bool {
 	if p := r.seats[userID]; p != nil && (p.asked || p.refused) {
 		return p.refused
 	}
 	n := len(roster.byID)
-	if r.maxMembers == 0 || !r.known || roster.has(userID) || n+len(r.seats) < r.maxMembers {
+	if maxMembers == 0 || !r.known || roster.has(userID) || n+len(r.seats) < maxMembers {
 		return false // Fast path.
 	}
 	for id, p := range r.seats {
@@ -112,7 +112,7 @@ func (r *replica) full(roster *roster, userID string) bool {
 			n++
 		}
 	}
-	return n >= r.maxMembers
+	return n >= maxMembers
 }
 
 // published notes a kept publication of this node.
@@ -239,7 +239,7 @@ func (d *Directory) seatLater(s *stripe, c *occupied) {
 	for _, p := range r.later {
 		switch {
 		case r.seats[p.member.ID] != p: // left
-		case r.full(c.roster, p.member.ID):
+		case r.full(c.roster, p.member.ID, r.maxMembers):
 			p.refused = true
 			d.settleSeat(c, p)
 		default:

@@ -56,6 +56,42 @@ func TestCountsOfAClusterArePaced(t *testing.T) {
 	}
 }
 
+// TestTheLastCountOfANodeIsTold: a node whose own subscribers all left while their
+// count was held back tells it all the same, and then forgets the channel.
+func TestTheLastCountOfANodeIsTold(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	subscribe := func(n *Fake) *fakeConn {
+		c := n.Open("k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		return c
+	}
+	var first *fakeConn
+	for range 110 {
+		first = subscribe(there)
+	}
+	subscribe(here).Drop()
+	f.pump()
+	first.got = nil
+	for range 12 {
+		f.Advance(time.Second)
+	}
+	last := ""
+	for _, payload := range first.got {
+		if strings.Contains(payload, "subscription_count") {
+			last = payload
+		}
+	}
+	if !strings.Contains(last, `\":110}`) {
+		t.Errorf("the last count is %q, want 110", last)
+	}
+	for _, n := range f.nodes {
+		if left := len(n.app.counts.paces); left != 0 {
+			t.Errorf("%d channels are still paced", left)
+		}
+	}
+}
+
 // TestPresentAnywhere: webhooks that were held back ask whether the client is on
 // any node.
 func TestPresentAnywhere(t *testing.T) {

@@ -79,6 +79,7 @@ func (c *counts) late(now time.Time) (channels []string) {
 		switch {
 		case now.Before(p.next):
 		case p.waiting:
+			p.waiting = false
 			channels = append(channels, name)
 		default:
 			delete(c.paces, name)

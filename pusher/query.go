@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,9 @@ func (n *Node) Channel(a *App, name string) channels.Occupancy {
 }
 
 func (n *Node) channel(ctx context.Context, a *App, name string) channels.Occupancy {
+	if strings.HasPrefix(name, cluster.UserPrefix) {
+		return channels.Occupancy{} // a user is no channel to the application
+	}
 	o, err := n.cluster.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
 	if err != nil {
 		return a.directory.Channel(name, n.Now())
@@ -80,8 +84,7 @@ func (n *Node) Channels(a *App, prefix string) []channels.NamedOccupancy {
 	}
 	out := make([]channels.NamedOccupancy, 0, len(rows))
 	for i := range rows {
-		// Signed-in users are no channels to the application.
-		if _, ok := userOf(cluster.Channel{Name: rows[i].Name}); !ok {
+		if !strings.HasPrefix(rows[i].Name, cluster.UserPrefix) {
 			out = append(out, channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)})
 		}
 	}

@@ -58,6 +58,7 @@ func TestSignedInUsersAreNoChannels(t *testing.T) {
 	f.other.Hold(cluster.Channel{App: appID, Name: cluster.UserPrefix + "ann"}, 1, false)
 	f.hub.Settle()
 	f.call(appPath+"/channels", "").check(t, 200, `{"channels":{}}`)
+	f.call(appPath+"/channels/%23server-to-user-ann", "").check(t, 200, `{"occupied":false}`)
 }
 
 // TestOutage: while the other nodes are out of reach a node answers with what it
