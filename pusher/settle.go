@@ -114,7 +114,7 @@ func (s *Shard) settleUser(as *appShard, id string) {
 	s.eachWaiting(as.watchers, id, func(conn int32) {
 		as.watchers.Subscribe(conn, id, channels.Held)
 		ss := s.session(conn)
-		if l := ss.user().list; l != nil {
+		if l := ss.user().watches(); l != nil {
 			if l.waiting--; l.waiting == 0 {
 				s.relook(conn, ss)
 			}
@@ -126,16 +126,19 @@ func (s *Shard) settleUser(as *appShard, id string) {
 func (s *Shard) answerSignIn(conn int32) {
 	ss := s.session(conn)
 	u := ss.user()
-	if u.answer == "" || !ss.app.app.users.Settled(u.id) {
+	if u.answered() || !ss.app.app.users.Settled(u.id) {
 		return
 	}
-	answer := u.answer
-	u.answer = ""
-	s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, answer) })
-	if u.asked {
+	w := *u.waits
+	u.waits.answer = ""
+	if w.list == nil {
+		u.waits = nil
+	}
+	s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, w.answer) })
+	if w.asked {
 		s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, channels.ServerToUserPrefix+u.id, nil) })
 	}
-	if ss.user() == u && u.list != nil && u.list.waiting == 0 { // the sends may have closed the connection
+	if ss.user() == u && w.list != nil && w.list.waiting == 0 { // the sends may have closed the connection
 		s.relook(conn, ss)
 	}
 }

@@ -14,11 +14,43 @@ type user struct {
 	info    string                 // user_info as JSON, "null" when it was not sent
 	self    channels.Subscriptions // in appShard.signedIn
 	watched channels.Subscriptions // in appShard.watchers
+	waits   *signInWait            // nil: everything was told
+}
 
-	// What waits for the cluster.
+// signInWait is what a connection is told once the cluster has answered.
+type signInWait struct {
 	answer string     // user_data of the signin_success to send; empty when it was sent
 	asked  bool       // the client subscribed to its server-to-user channel before that
-	list   *watchlist // of which it is not told yet
+	list   *watchlist // of which it is not told yet; nil for none
+}
+
+// answered reports whether the sign-in was answered.
+func (u *user) answered() bool { return u.waits == nil || u.waits.answer == "" }
+
+// watches is the list that the connection is not told of yet, or nil.
+func (u *user) watches() *watchlist {
+	if u.waits == nil {
+		return nil
+	}
+	return u.waits.list
+}
+
+// wait returns what waits, to add to it.
+func (u *user) wait() *signInWait {
+	if u.waits == nil {
+		u.waits = &signInWait{}
+	}
+	return u.waits
+}
+
+// forgetList forgets a list, and that anything waits when nothing else does.
+func (u *user) forgetList() {
+	if u.waits != nil {
+		u.waits.list = nil
+		if u.waits.answer == "" {
+			u.waits = nil
+		}
+	}
 }
 
 // onSignin handles pusher:signin.
@@ -50,11 +82,11 @@ func (s *Shard) onSignin(conn int32, ss *session, m *message) {
 		waiting = s.signIn(conn, ss, u)
 	} else {
 		was.info = u.info
-		waiting, u = was.answer != "", was
+		waiting, u = !was.answered(), was
 		s.unwatch(conn, ss)
 	}
 	if waiting {
-		u.answer = cloned(data.Str)
+		u.wait().answer = cloned(data.Str)
 	} else {
 		s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, data.Str) })
 	}
@@ -169,13 +201,12 @@ func (s *Shard) watch(conn int32, ss *session, ids []string) {
 		taken[w.Name] = true
 		list.add(w)
 	}
-	ss.user().list = &list
-	s.tellWatchlist(conn, ss)
+	s.tellWatchlist(conn, ss, &list)
 }
 
 // unwatch ends what watch began.
 func (s *Shard) unwatch(conn int32, ss *session) {
-	ss.user().list = nil
+	ss.user().forgetList()
 	for {
 		id, last, ok := ss.app.watchers.UnsubscribeAny(conn)
 		if !ok {
@@ -192,8 +223,8 @@ func (s *Shard) subscribeUser(conn int32, ss *session, channel, id string) {
 	if u := ss.user(); u == nil || u.id != id {
 		s.refuse(conn, channel, ErrUnauthorized)
 		return
-	} else if u.answer != "" {
-		u.asked = true // answered after the sign-in
+	} else if !u.answered() {
+		u.waits.asked = true // answered after the sign-in
 		return
 	}
 	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, channel, nil) })

@@ -26,10 +26,9 @@ func (l *watchlist) add(w channels.Watched) {
 // tellWatchlist tells a connection who of its watchlist is online and who is
 // not, when that is known of all and the sign-in is answered. Until then it gets
 // no edges of them.
-func (s *Shard) tellWatchlist(conn int32, ss *session) {
+func (s *Shard) tellWatchlist(conn int32, ss *session, l *watchlist) {
 	u, registry := ss.user(), ss.app.watchers
-	l := u.list
-	wait := l.waiting > 0 || u.answer != ""
+	wait := l.waiting > 0 || !u.answered()
 	var online, offline []string
 	for _, w := range l.users {
 		since := w.Since
@@ -46,9 +45,10 @@ func (s *Shard) tellWatchlist(conn int32, ss *session) {
 		registry.Subscribe(conn, w.Name, since)
 	}
 	if wait {
+		u.wait().list = l
 		return
 	}
-	u.list = nil
+	u.forgetList()
 	if l.cut {
 		accepted := append(slices.Clone(online), offline...)
 		slices.Sort(accepted)
@@ -62,12 +62,11 @@ func (s *Shard) tellWatchlist(conn int32, ss *session) {
 // relook asks again about every user of a watchlist that nothing seems to wait
 // for any more.
 func (s *Shard) relook(conn int32, ss *session) {
-	l := ss.user().list
+	l := ss.user().watches()
 	users := ss.app.app.users
 	next := watchlist{cut: l.cut, users: l.users[:0]}
 	for _, w := range l.users {
 		next.add(users.Look(w.Name))
 	}
-	*l = next
-	s.tellWatchlist(conn, ss)
+	s.tellWatchlist(conn, ss, &next)
 }
