@@ -51,7 +51,8 @@ type stripe struct {
 	cached   map[string]cached // outlives occupied: a cache survives an empty channel
 	seq      uint64            // number of the last edge or cached publication of any channel here
 	cut      bool              // the cluster is out of reach: decide as a node alone does
-	_        [31]byte          // own cache line
+	left     map[left]struct{} // while cut, what is to be taken back
+	_        [16]byte          // own cache line
 }
 
 // occupied is a channel with at least one subscriber on the node. In a cluster it
@@ -199,6 +200,7 @@ func (d *Directory) release(s *stripe, c *occupied) {
 			return
 		}
 		d.link.Unwatch(c.name)
+		s.leaves(c.name, "")
 	}
 	delete(s.occupied, c.name)
 }

@@ -194,9 +194,45 @@ func (d *Directory) leaveCluster(s *stripe, c *occupied, userID string) {
 
 func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
 	delete(c.replica.seats, p.member.ID)
-	if p.asked && !s.cut {
+	switch {
+	case !p.asked:
+	case s.cut:
+		s.leaves(c.name, p.member.ID)
+	default:
 		d.link.Unseat(c.name, p.member.ID)
 	}
+}
+
+// left is a hold or, with a userID, a seat that ended while the cluster was out of
+// reach. When it is back it may still have what was stated before.
+type left struct{ name, userID string }
+
+// maxLeft is how many of them a stripe remembers. The others end with the lease of
+// the node's old registration, some seconds later.
+const maxLeft = 1024
+
+func (s *stripe) leaves(name, userID string) {
+	if !s.cut || len(s.left) == maxLeft {
+		return
+	}
+	if s.left == nil {
+		s.left = make(map[left]struct{})
+	}
+	s.left[left{name, userID}] = struct{}{}
+}
+
+// takeBack states what ended while the cluster was out of reach.
+func (d *Directory) takeBack(s *stripe) {
+	for l := range s.left {
+		c, ok := s.get(l.name)
+		switch {
+		case l.userID != "" && (!ok || c.replica.seats[l.userID] == nil):
+			d.link.Unseat(l.name, l.userID)
+		case l.userID == "" && !ok:
+			d.link.Hold(l.name, 0)
+		}
+	}
+	s.left = nil
 }
 
 // Seated is the cluster's answer to RosterLink.Seat.
@@ -444,10 +480,13 @@ func (d *Directory) Cut() {
 	})
 }
 
-// Restate states everything again, because the cluster has forgotten what this
-// node stated, and asks for the state anew. O(channels).
+// Restate states everything again, because the cluster forgets what this node
+// stated, and asks for the state anew. O(channels).
 func (d *Directory) Restate() {
-	d.each(func(s *stripe) { s.cut = false }, func(s *stripe, c *occupied) {
+	d.each(func(s *stripe) {
+		s.cut = false
+		d.takeBack(s)
+	}, func(s *stripe, c *occupied) {
 		r := c.replica
 		r.settled, r.own = false, nil
 		d.link.Hold(c.name, int(c.subscriptions))

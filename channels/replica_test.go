@@ -220,6 +220,7 @@ func TestOutage(t *testing.T) {
 		{"and goes", func() { d.Leave(c, 0, false, "cyd") }, "removed cyd, hold presence-c 2"},
 		{"bob goes", func() { d.Leave(c, 0, false, "bob") }, "removed bob, hold presence-c 1"},
 		{"nobody waits", func() { d.Subscribe("e", 0, epoch) }, "hold e 1, counted e 1"},
+		{"one comes and goes", func() { d.Subscribe("f", 0, epoch); d.Unsubscribe("f", 0, true) }, "hold f 1, counted f 1, hold f 0, unwatch f"},
 		{"late answers and edges are nothing", func() {
 			d.Watched(c, state(9))
 			d.MemberRemoved(c, "yan", 9)
@@ -228,7 +229,7 @@ func TestOutage(t *testing.T) {
 	s.log = nil
 	d.Restate()
 	slices.Sort(s.log)
-	if got, want := strings.Join(s.log, ", "), "hold c 1, hold e 1, hold presence-c 1, seat ann, watch c, watch e, watch presence-c"; got != want {
+	if got, want := strings.Join(s.log, ", "), "hold c 1, hold e 1, hold f 0, hold presence-c 1, seat ann, unseat bob, unseat cyd, watch c, watch e, watch presence-c"; got != want {
 		t.Fatalf("restate:\n got %s\nwant %s", got, want)
 	}
 	s.run(t, []step{
@@ -333,8 +334,9 @@ func TestUsersInACluster(t *testing.T) {
 		{"when somebody watches", func() { u.Watch("bob", 1) }, ""},
 		{"his going is decided here", func() { u.SignOut("bob", 2, true) }, "hold bob 0, bob online false"},
 		{"and his coming", func() { u.SignIn("bob", 2) }, "hold bob 1, bob online true"},
+		{"carl comes and goes", func() { u.SignIn("carl", 2); u.SignOut("carl", 2, true) }, "hold carl 1, hold carl 0, unwatch carl"},
 		{"late answers and edges are nothing", func() { u.Answered("bob", false); u.Edge("bob", false) }, ""},
-		{"everything is stated again", u.Restate, "hold bob 1, watch bob"},
+		{"everything is stated again", func() { u.Restate(); slices.Sort(s.log) }, "hold bob 1, hold carl 0, watch bob"},
 		{"who comes now waits", func() { u.Watch("bob", 1) }, ""},
 		{"the state is as it was", func() { u.Answered("bob", true) }, "settled bob 110"},
 	})

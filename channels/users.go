@@ -27,9 +27,10 @@ type Tell func(id string, online bool, to Interest, seq uint64)
 type userStripe struct {
 	mu    sync.Mutex
 	users map[string]*user
-	seq   uint64 // number of the last edge of any user here
-	cut   bool   // the cluster is out of reach
-	_     [39]byte
+	seq   uint64              // number of the last edge of any user here
+	cut   bool                // the cluster is out of reach
+	left  map[string]struct{} // while cut, who signed out, as in stripe
+	_     [24]byte
 }
 
 // user is signed in, watched for, or both. In a cluster it may outlast that while
@@ -153,6 +154,12 @@ func (u *Users) SignOut(id string, reactor int, last bool) {
 	}
 	if x.connections == 0 && u.decides(s) {
 		u.set(s, x, false)
+		if s.cut && len(s.left) < maxLeft {
+			if s.left == nil {
+				s.left = make(map[string]struct{})
+			}
+			s.left[x.id] = struct{}{}
+		}
 	}
 	u.drop(s, x)
 }
@@ -266,7 +273,15 @@ func (u *Users) Cut() {
 
 // Restate states everything again and asks for everything anew. O(users).
 func (u *Users) Restate() {
-	u.each(func(s *userStripe) { s.cut = false }, func(_ *userStripe, x *user) {
+	u.each(func(s *userStripe) {
+		s.cut = false
+		for id := range s.left {
+			if x, ok := s.users[id]; !ok || x.connections == 0 {
+				u.link.Hold(id, 0)
+			}
+		}
+		s.left = nil
+	}, func(_ *userStripe, x *user) {
 		x.settled = false
 		if x.connections > 0 {
 			u.link.Hold(x.id, int(x.connections))

@@ -353,9 +353,10 @@ func (m *clusterModel) fault() {
 		m.forgive()
 		m.outage = true
 		m.cluster.hub.Outage()
-	case 3:
+	case 3: // nothing is on its way, and every node knows
 		m.outage = true
 		m.cluster.hub.Outage()
+		m.cluster.hub.Settle()
 	case 1:
 		m.faulted, m.fenced = at, false
 		m.cluster.hub.Pause(m.cluster.adapters[at])
@@ -389,6 +390,9 @@ func (m *clusterModel) recover() {
 		m.outage = false
 		m.cluster.hub.Restore()
 		m.cluster.pump()
+		if !m.hooks.unsure {
+			m.check() // what was stated before is taken back where it does not hold
+		}
 		m.cluster.hub.Expire()
 	}
 	if m.faulted >= 0 {
