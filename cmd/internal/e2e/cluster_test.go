@@ -181,6 +181,38 @@ func TestClusterOutlivesRedis(t *testing.T) {
 	}
 }
 
+// TestClusterOutlivesAHangingRedis stops Redis and lets it go on, with what was
+// stated before: who left meanwhile does not come back, and nobody else goes.
+func TestClusterOutlivesAHangingRedis(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	s := nodes(t, r, 2, nil)
+	ann, bob, carol := open(t, s[0]), open(t, s[0]), open(t, s[1])
+	ann.join(t, "presence-room", memberOf("ann"))
+	bob.join(t, "presence-room", memberOf("bob"))
+	ann.expectEvent(t, added, "presence-room", memberOf("bob"))
+	carol.join(t, "presence-room", memberOf("carol"))
+	ann.expectEvent(t, added, "presence-room", memberOf("carol"))
+
+	r.signal(t, syscall.SIGSTOP)
+	for _, by := range s {
+		eventually(t, "/ready tells of the outage", func() bool {
+			return strings.Contains(request(t, http.MethodGet, by.url("/ready"), "").body, "degraded")
+		})
+	}
+	bob.close(t)
+	ann.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	r.signal(t, syscall.SIGCONT)
+	for _, by := range s {
+		eventually(t, "/ready tells of the end of the outage", func() bool {
+			return !strings.Contains(request(t, http.MethodGet, by.url("/ready"), "").body, "degraded")
+		})
+		by.api().eventually(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"},{"id":"carol"}]}`)
+	}
+	carol.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	mark(t, s[1], "presence-room", "After", ann, carol)
+}
+
 // expectRoster triggers events until the roster that the socket is told of by then
 // is want. Rosters are user ids with spaces between, in their order.
 func expectRoster(t *testing.T, by *server, k *socket, channel, known, want string) {
