@@ -32,11 +32,16 @@ type Emit func(to Interest, seq uint64)
 
 // Directory is what a node knows of one app's channels. Safe for concurrent use.
 //
-// Lock order: a stripe's lock comes before a mailbox's; no two stripes are ever
-// locked at once.
+// A node alone decides every edge here. A node of a cluster is connected by
+// Connect: the cluster decides, and the Directory is this node's replica of the
+// channels it watches, see replica.
+//
+// Lock order: a stripe's lock comes before a mailbox's and those of a Link; no
+// two stripes are ever locked at once.
 type Directory struct {
 	seed    maphash.Seed
 	edges   Edges
+	link    RosterLink // nil: the node is alone
 	stripes [stripes]stripe
 }
 
@@ -45,14 +50,18 @@ type stripe struct {
 	occupied map[string]*occupied
 	cached   map[string]cached // outlives occupied: a cache survives an empty channel
 	seq      uint64            // number of the last edge or cached publication of any channel here
+	cut      bool              // the cluster is out of reach: decide as a node alone does
+	left     map[left]struct{} // while cut, what is to be taken back
 	encode   AppendMember      // makes the text of rosters; nil: they are told as members
-	_        [24]byte          // own cache line
+	_        [8]byte           // own cache line
 }
 
-// occupied is a channel with at least one subscriber on the node.
+// occupied is a channel with at least one subscriber on the node. In a cluster it
+// may outlast the last one while an answer is awaited, see release.
 type occupied struct {
 	name          string
-	roster        *roster // presence channels only
+	roster        *roster  // presence channels only
+	replica       *replica // nil: the node is alone
 	interest      Interest
 	subscriptions int32
 }
@@ -90,6 +99,12 @@ func (d *Directory) TellRostersAsText(encode AppendMember) {
 	}
 }
 
+// get returns the channel if it has a subscriber.
+func (s *stripe) get(name string) (c *occupied, ok bool) {
+	c, ok = s.occupied[name]
+	return c, ok && c.subscriptions > 0
+}
+
 // Subscribed is what Subscribe and Join tell of the channel at the moment the
 // subscription took its place in the order of publications.
 type Subscribed struct {
@@ -99,6 +114,12 @@ type Subscribed struct {
 	First    bool         // Join only: the user's first connection
 	Cached   *CachedEvent // the cached event, nil when there is none or it expired
 	Roster   *RosterText  // presence channels, after TellRostersAsText
+
+	// Waiting says that the cluster has not answered yet. Subscribe with the
+	// number Waiting; after a call of Link.Settled, Revisit tells the rest.
+	Waiting bool
+	// Refused says, after waiting, what ErrRosterFull says without: unsubscribe.
+	Refused bool
 }
 
 // Subscribe counts a subscription held by reactor. name is not retained.
@@ -107,8 +128,17 @@ func (d *Directory) Subscribe(name string, reactor int, now time.Time) Subscribe
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := d.subscribe(s, name, reactor)
-	d.edges.Counted(c.name, int(c.subscriptions), c.interest)
-	return s.subscribed(c, now)
+	d.counted(s, c)
+	out := s.subscribed(c, now)
+	out.Waiting = c.replica.wait()
+	return out
+}
+
+// counted makes the number of subscriptions known where this node tells it.
+func (d *Directory) counted(s *stripe, c *occupied) {
+	if c.replica == nil || s.cut {
+		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+	}
 }
 
 func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
@@ -122,8 +152,11 @@ func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
 	}
 	c.subscriptions++
 	c.interest |= 1 << reactor
-	if !ok {
+	if c.subscriptions == 1 {
 		d.edges.Occupied(c.name)
+	}
+	if d.link != nil {
+		d.state(s, c)
 	}
 	return c
 }
@@ -154,12 +187,12 @@ func (d *Directory) Unsubscribe(name string, reactor int, last bool) (vacated bo
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
+	c, ok := s.get(name)
 	if !ok {
 		return false
 	}
 	if vacated = d.unsubscribe(s, c, reactor, last); !vacated {
-		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+		d.counted(s, c)
 	}
 	return vacated
 }
@@ -169,90 +202,137 @@ func (d *Directory) unsubscribe(s *stripe, c *occupied, reactor int, last bool) 
 	if last {
 		c.interest &^= 1 << reactor
 	}
+	if d.link != nil {
+		d.link.Hold(c.name, int(c.subscriptions))
+	}
 	if c.subscriptions > 0 {
 		return false
 	}
-	delete(s.occupied, c.name)
+	d.release(s, c)
 	d.edges.Vacated(c.name)
 	return true
 }
 
+// release forgets a channel without subscriptions, unless the cluster owes an
+// answer about it: then it is forgotten with the answer.
+func (d *Directory) release(s *stripe, c *occupied) {
+	if c.replica != nil {
+		if c.replica.owed() {
+			return
+		}
+		d.link.Unwatch(c.name)
+		s.leaves(c.name, "")
+	}
+	delete(s.occupied, c.name)
+}
+
 // Join counts a subscription of a presence channel and seats its user. When it
-// is the user's first connection, emit is called with the number of that edge,
+// is the user's first connection, the edges are told the number of that edge,
 // before Join returns and in the order of all edges of the channel; the joiner's
 // own Since is that number, so that it does not see itself arrive. roster is
 // appended to members and includes the joiner. maxMembers 0 means no limit.
-func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, members []*Member, now time.Time, emit Emit) (Subscribed, []*Member, error) {
+//
+// In a cluster the roster is the cluster's, and the limit is held against what is
+// known here of it: nodes that join members at the same moment may pass it.
+func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, members []*Member, now time.Time) (Subscribed, []*Member, error) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.occupied[name]; maxMembers > 0 && c != nil && c.roster != nil && len(c.roster.byID) >= maxMembers {
-		if _, present := c.roster.byID[m.ID]; !present {
-			return Subscribed{}, members, ErrRosterFull
-		}
+	if c := s.occupied[name]; c != nil && c.full(m.ID, maxMembers) {
+		return Subscribed{}, members, ErrRosterFull
 	}
 	c := d.subscribe(s, name, reactor)
 	if c.roster == nil {
 		c.roster = &roster{}
 	}
+	if c.replica != nil {
+		c.replica.maxMembers = maxMembers
+		return d.joinCluster(s, c, m, members, now)
+	}
 	first := c.roster.join(m)
 	if first {
-		emit(c.interest, s.nextSeq())
-		d.edges.MemberAdded(c.name, m)
+		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
 	}
 	out := s.subscribed(c, now)
 	out.First = first
 	return out, s.appendMembers(members, c.roster), nil
 }
 
+// full reports whether a user would be one member too many.
+func (c *occupied) full(userID string, maxMembers int) bool {
+	switch {
+	case c.roster == nil:
+		return false
+	case c.replica != nil:
+		return c.replica.full(c.roster, userID, maxMembers)
+	}
+	return maxMembers > 0 && len(c.roster.byID) >= maxMembers && !c.roster.has(userID)
+}
+
 // Revisit tells a connection that is subscribed already what it would be told if
 // it subscribed now, and appends the roster of a presence channel to members.
-// Since is the number to subscribe with from now on.
-func (d *Directory) Revisit(name string, members []*Member, now time.Time) (Subscribed, []*Member) {
+// userID is who the connection is there, empty in other channels. Since is the
+// number to subscribe with from now on.
+func (d *Directory) Revisit(name, userID string, members []*Member, now time.Time) (Subscribed, []*Member) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
+	c, ok := s.get(name)
 	if !ok {
 		return Subscribed{Name: name}, members
+	}
+	out := s.subscribed(c, now)
+	out.Occupied = false
+	if c.replica != nil {
+		out.Waiting = c.wait(userID)
+		out.Refused = c.replica.refused(userID)
 	}
 	if c.roster != nil {
 		members = s.appendMembers(members, c.roster)
 	}
-	out := s.subscribed(c, now)
-	out.Occupied = false
 	return out, members
 }
 
-// Leave takes back what Join counted. When it was the user's last connection,
-// emit is called with the number of that edge and member is who left.
-func (d *Directory) Leave(name string, reactor int, last bool, userID string, emit func(to Interest, seq uint64, gone *Member)) (vacated bool) {
+// Leave takes back what Join counted. When it was the user's last connection, the
+// edges are told who left and the number of that edge.
+func (d *Directory) Leave(name string, reactor int, last bool, userID string) (vacated bool) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
+	c, ok := s.get(name)
 	if !ok {
 		return false
 	}
 	if last {
 		c.interest &^= 1 << reactor
 	}
-	if c.roster != nil {
+	switch {
+	case c.roster == nil:
+	case c.replica != nil:
+		d.leaveCluster(s, c, userID)
+	default:
 		if gone := c.roster.leave(userID); gone != nil {
-			emit(c.interest, s.nextSeq(), gone)
-			d.edges.MemberRemoved(c.name, gone)
+			d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
 		}
 	}
 	return d.unsubscribe(s, c, reactor, last)
 }
 
-// Recount tells the edges the number of subscriptions of a channel again.
+// Recount makes the number of subscriptions of a channel known again: to the
+// edges or, in a cluster, to the others. name may be kept.
 func (d *Directory) Recount(name string) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.occupied[name]; ok && c.roster == nil {
-		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+	c, ok := s.get(name)
+	switch {
+	case ok && c.roster == nil:
+		if d.link != nil {
+			d.link.Hold(c.name, int(c.subscriptions))
+		}
+		d.counted(s, c)
+	case !ok && d.link != nil: // others may have subscribers
+		d.link.Hold(name, 0)
 	}
 }
 
@@ -276,7 +356,8 @@ func (d *Directory) Interest(name string) Interest {
 }
 
 // Publish keeps event as the channel's last one until expires and calls emit
-// with the number of the publication. name is not retained.
+// with the number of the publication, for nobody when the channel is vacant. name
+// is not retained.
 //
 // Pusher: cache channels keep the last event published by the server, whether
 // or not anybody is subscribed.
@@ -295,9 +376,12 @@ func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, 
 		s.cached = make(map[string]cached)
 	}
 	s.cached[name] = cached{event: event, expires: expires}
+	var to Interest
 	if ok {
-		emit(c.interest, s.nextSeq())
+		to = c.interest
+		c.replica.published(event, s.cut)
 	}
+	emit(to, s.nextSeq())
 }
 
 // Expire drops cached events whose time has passed and returns how many are
@@ -334,7 +418,7 @@ func (d *Directory) Channel(name string, now time.Time) Occupancy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var o Occupancy
-	if c, ok := s.occupied[name]; ok {
+	if c, ok := s.get(name); ok {
 		o = c.occupancy()
 	}
 	if hit, ok := s.cached[name]; ok && now.Before(hit.expires) {
@@ -366,7 +450,7 @@ func (d *Directory) Channels(prefix string) []NamedOccupancy {
 		s := &d.stripes[i]
 		s.mu.Lock()
 		for name, c := range s.occupied {
-			if strings.HasPrefix(name, prefix) {
+			if c.subscriptions > 0 && strings.HasPrefix(name, prefix) {
 				out = append(out, NamedOccupancy{name, c.occupancy()})
 			}
 		}
@@ -381,7 +465,7 @@ func (d *Directory) Members(name string) (members []*Member, ok bool) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
+	c, ok := s.get(name)
 	if !ok {
 		return nil, false
 	}
@@ -396,10 +480,6 @@ func (d *Directory) IsMember(name, userID string) bool {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || c.roster == nil {
-		return false
-	}
-	_, ok = c.roster.byID[userID]
-	return ok
+	c, ok := s.get(name)
+	return ok && c.roster != nil && c.roster.has(userID)
 }

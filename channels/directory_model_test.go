@@ -38,7 +38,8 @@ func FuzzDirectory(f *testing.F) {
 	}
 	f.Add(append(full, dirPublish, 4, 200, dirUnsubscribe, 4, 3, dirUnsubscribe, 4, 3, dirSubscribe, 4, 8))
 	f.Fuzz(func(t *testing.T, ops []byte) {
-		m := &directoryModel{t: t, directory: channels.NewDirectory(nil), now: epoch, channels: make(map[string]*modelChannel)}
+		m := &directoryModel{t: t, now: epoch, channels: make(map[string]*modelChannel)}
+		m.directory = channels.NewDirectory(m)
 		for _, name := range dirChannels {
 			m.channels[name] = &modelChannel{name: name}
 		}
@@ -56,12 +57,28 @@ func FuzzDirectory(f *testing.F) {
 }
 
 type directoryModel struct {
+	channels.NoEdges
 	t         *testing.T
 	directory *channels.Directory
 	channels  map[string]*modelChannel
 	now       time.Time
 	steps     int
-	owed      bool // an operation has yet to emit
+	owed      bool             // an operation has yet to emit
+	emit      channels.Emit    // what to do with the edge of an operation
+	gone      *channels.Member // who must be told to have left
+}
+
+// MemberAdded takes the edge of a join.
+func (m *directoryModel) MemberAdded(_ string, _ *channels.Member, to channels.Interest, seq uint64) {
+	m.emit(to, seq)
+}
+
+// MemberRemoved takes the edge of a leave.
+func (m *directoryModel) MemberRemoved(_ string, gone *channels.Member, to channels.Interest, seq uint64) {
+	m.emit(to, seq)
+	if gone != m.gone {
+		m.t.Fatalf("step %d: %+v left, want %+v", m.steps, gone, m.gone)
+	}
 }
 
 type modelChannel struct {
@@ -112,7 +129,7 @@ func (m *directoryModel) apply(op byte, c *modelChannel, who byte) {
 		if channels.KindOf(c.name).Is(channels.Cache) {
 			c.cached = &channels.CachedEvent{Data: fmt.Sprint(m.steps)}
 			c.expires = m.now.Add(time.Duration(who) * time.Second)
-			m.directory.Publish(c.name, c.cached, c.expires, m.once(c, len(c.subscriptions) > 0, c.interest()))
+			m.directory.Publish(c.name, c.cached, c.expires, m.once(c, true, c.interest()))
 		}
 	case dirAdvance:
 		m.now = m.now.Add(time.Duration(who) * time.Second)
@@ -138,7 +155,8 @@ func (m *directoryModel) join(c *modelChannel, s modelSubscription) {
 	member := user(s.user)
 	first := c.seat(s.user) < 0
 	if first && len(c.seats) >= dirMembers {
-		_, _, err := m.directory.Join(c.name, s.reactor, member, dirMembers, nil, m.now, m.once(c, false, 0))
+		m.emit = m.once(c, false, 0)
+		_, _, err := m.directory.Join(c.name, s.reactor, member, dirMembers, nil, m.now)
 		if !errors.Is(err, channels.ErrRosterFull) {
 			m.t.Fatalf("step %d: member %d of %d got %v", m.steps, len(c.seats)+1, dirMembers, err)
 		}
@@ -148,7 +166,8 @@ func (m *directoryModel) join(c *modelChannel, s modelSubscription) {
 	if first {
 		c.seats = append(c.seats, member)
 	}
-	got, roster, err := m.directory.Join(c.name, s.reactor, member, dirMembers, nil, m.now, m.once(c, first, c.interest()))
+	m.emit = m.once(c, first, c.interest())
+	got, roster, err := m.directory.Join(c.name, s.reactor, member, dirMembers, nil, m.now)
 	if err != nil {
 		m.t.Fatalf("step %d: %v", m.steps, err)
 	}
@@ -173,19 +192,13 @@ func (m *directoryModel) unsubscribe(c *modelChannel, i int) {
 	var vacated bool
 	if c.presence() {
 		gone := !slices.ContainsFunc(c.subscriptions, func(other modelSubscription) bool { return other.user == s.user })
-		var member *channels.Member
 		if gone {
 			seat := c.seat(s.user)
-			member = c.seats[seat]
+			m.gone = c.seats[seat]
 			c.seats = slices.Delete(c.seats, seat, seat+1)
 		}
-		emit := m.once(c, gone, c.interest())
-		vacated = m.directory.Leave(c.name, s.reactor, last, s.user, func(to channels.Interest, seq uint64, m2 *channels.Member) {
-			emit(to, seq)
-			if m2 != member {
-				m.t.Fatalf("step %d: %+v left, want %+v", m.steps, m2, member)
-			}
-		})
+		m.emit = m.once(c, gone, c.interest())
+		vacated = m.directory.Leave(c.name, s.reactor, last, s.user)
 	} else {
 		vacated = m.directory.Unsubscribe(c.name, s.reactor, last)
 	}

@@ -23,7 +23,6 @@ type reactor struct {
 	t     *testing.T
 	index int
 	rnd   *rand.Rand
-	all   []*reactor
 	names []string
 
 	mu   sync.Mutex
@@ -46,14 +45,14 @@ type member struct {
 // the roster that the directory has in the end.
 func TestEveryReactorSeesTheSameRoster(t *testing.T) {
 	const reactors, steps = 4, 3000
-	d := channels.NewDirectory(nil)
+	all := make([]*reactor, reactors)
+	d := channels.NewDirectory(posting{to: all})
 	var names []string
 	for i := range 5 {
 		names = append(names, fmt.Sprint("presence-", i))
 	}
-	all := make([]*reactor, reactors)
 	for i := range all {
-		all[i] = &reactor{t: t, index: i, rnd: rand.New(rand.NewPCG(7, uint64(i))), all: all, names: names, last: make(map[string]uint64)}
+		all[i] = &reactor{t: t, index: i, rnd: rand.New(rand.NewPCG(7, uint64(i))), names: names, last: make(map[string]uint64)}
 	}
 	var running sync.WaitGroup
 	for _, r := range all {
@@ -101,9 +100,22 @@ func (r *reactor) turn(d *channels.Directory) {
 	}
 }
 
-// post puts an edge into the mailboxes of reactors. It runs under a stripe's lock.
-func (r *reactor) post(to channels.Interest, e edge) {
-	for _, other := range r.all {
+// posting puts edges into the mailboxes of reactors. It runs under a stripe's lock.
+type posting struct {
+	channels.NoEdges
+	to []*reactor
+}
+
+func (p posting) MemberAdded(channel string, m *channels.Member, to channels.Interest, seq uint64) {
+	p.post(to, edge{channel, seq, true, m})
+}
+
+func (p posting) MemberRemoved(channel string, m *channels.Member, to channels.Interest, seq uint64) {
+	p.post(to, edge{channel, seq, false, m})
+}
+
+func (p posting) post(to channels.Interest, e edge) {
+	for _, other := range p.to {
 		if to.Has(other.index) {
 			other.mu.Lock()
 			other.mail = append(other.mail, e)
@@ -115,12 +127,7 @@ func (r *reactor) post(to channels.Interest, e edge) {
 func (r *reactor) join(d *channels.Directory) {
 	c := &member{channel: r.names[r.rnd.IntN(len(r.names))], user: fmt.Sprint("user-", r.rnd.IntN(12))}
 	m := user(c.user)
-	got, members, err := d.Join(c.channel, r.index, m, 0, nil, epoch, func(to channels.Interest, seq uint64) {
-		if !to.Has(r.index) {
-			r.t.Errorf("reactor %d joins %s and is not among %b", r.index, c.channel, to)
-		}
-		r.post(to, edge{c.channel, seq, true, m})
-	})
+	got, members, err := d.Join(c.channel, r.index, m, 0, nil, epoch)
 	if err != nil {
 		r.t.Error(err)
 		return
@@ -137,12 +144,7 @@ func (r *reactor) leave(d *channels.Directory) {
 	c := r.conns[i]
 	r.conns = slices.Delete(r.conns, i, i+1)
 	last := !slices.ContainsFunc(r.conns, func(other *member) bool { return other.channel == c.channel })
-	d.Leave(c.channel, r.index, last, c.user, func(to channels.Interest, seq uint64, gone *channels.Member) {
-		if last && to.Has(r.index) {
-			r.t.Errorf("reactor %d left %s and is among %b", r.index, c.channel, to)
-		}
-		r.post(to, edge{c.channel, seq, false, gone})
-	})
+	d.Leave(c.channel, r.index, last, c.user)
 }
 
 // read handles the mail that is there.

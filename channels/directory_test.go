@@ -12,15 +12,17 @@ import (
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// none fails the test when an edge comes out that should not.
-func none(t *testing.T) channels.Emit {
+// nobody fails the test when a publication goes to somebody.
+func nobody(t *testing.T) channels.Emit {
 	return func(to channels.Interest, seq uint64) {
 		t.Helper()
-		t.Errorf("number %d went to reactors %b, want none", seq, to)
+		if to != 0 {
+			t.Errorf("number %d went to reactors %b, want none", seq, to)
+		}
 	}
 }
 
-// emission is one call of an emit function.
+// emission is a number and who gets it.
 type emission struct {
 	to  channels.Interest
 	seq uint64
@@ -29,6 +31,24 @@ type emission struct {
 func keep(into *[]emission) channels.Emit {
 	return func(to channels.Interest, seq uint64) { *into = append(*into, emission{to, seq}) }
 }
+
+// told keeps what a directory tells of its members.
+type told struct {
+	channels.NoEdges
+	edges []emission
+	gone  []string // who left
+}
+
+func (e *told) MemberAdded(_ string, _ *channels.Member, to channels.Interest, seq uint64) {
+	e.edges = append(e.edges, emission{to, seq})
+}
+
+func (e *told) MemberRemoved(_ string, m *channels.Member, to channels.Interest, seq uint64) {
+	e.edges = append(e.edges, emission{to, seq})
+	e.gone = append(e.gone, m.ID)
+}
+
+func (e *told) last() emission { return e.edges[len(e.edges)-1] }
 
 func user(id string) *channels.Member {
 	return &channels.Member{ID: id, IDJSON: `"` + id + `"`, Info: "null"}
@@ -103,9 +123,9 @@ func TestChannelsByPrefix(t *testing.T) {
 			d.Subscribe(fmt.Sprint("room-", i), 0, epoch)
 		}
 	}
-	d.Join("presence-room", 0, user("u"), 0, nil, epoch, func(channels.Interest, uint64) {})
-	d.Join("presence-room", 0, user("u"), 0, nil, epoch, func(channels.Interest, uint64) {})
-	d.Publish("room-cached-and-vacant", &channels.CachedEvent{}, epoch.Add(time.Hour), none(t))
+	d.Join("presence-room", 0, user("u"), 0, nil, epoch)
+	d.Join("presence-room", 0, user("u"), 0, nil, epoch)
+	d.Publish("room-cached-and-vacant", &channels.CachedEvent{}, epoch.Add(time.Hour), nobody(t))
 	for _, row := range []struct {
 		prefix        string
 		want          int
@@ -135,22 +155,19 @@ func TestChannelsByPrefix(t *testing.T) {
 }
 
 func TestJoinAndLeave(t *testing.T) {
-	d := channels.NewDirectory(nil)
-	var edges []emission
+	e := &told{}
+	d := channels.NewDirectory(e)
 	join := func(reactor int, m *channels.Member) (channels.Subscribed, []string) {
 		t.Helper()
-		s, members, err := d.Join("presence-a", reactor, m, 0, nil, epoch, keep(&edges))
+		s, members, err := d.Join("presence-a", reactor, m, 0, nil, epoch)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s, ids(members)
 	}
 	leave := func(reactor int, last bool, id string) (vacated bool, gone []string) {
-		vacated = d.Leave("presence-a", reactor, last, id, func(to channels.Interest, seq uint64, m *channels.Member) {
-			edges = append(edges, emission{to, seq})
-			gone = append(gone, m.ID)
-		})
-		return vacated, gone
+		e.gone = nil
+		return d.Leave("presence-a", reactor, last, id), e.gone
 	}
 
 	ann, roster := join(0, user("ann"))
@@ -165,6 +182,7 @@ func TestJoinAndLeave(t *testing.T) {
 	if !bob.First || bob.Occupied || !slices.Equal(roster, []string{"ann", "bob"}) {
 		t.Errorf("bob: got %+v with %q", bob, roster)
 	}
+	edges := e.edges
 	if len(edges) != 2 || edges[0].to != 1 || edges[1].to != 0b11 {
 		t.Fatalf("got edges %v, want ann's to reactor 0 and bob's to both", edges)
 	}
@@ -185,7 +203,7 @@ func TestJoinAndLeave(t *testing.T) {
 	if vacated, gone := leave(1, false, "ann"); vacated || !slices.Equal(gone, []string{"ann"}) {
 		t.Errorf("ann: vacated %v, gone %q", vacated, gone)
 	}
-	if got := edges[len(edges)-1].to; got != 0b10 {
+	if got := e.last().to; got != 0b10 {
 		t.Errorf("ann's leaving went to reactors %b, want 10", got)
 	}
 	if members, ok := d.Members("presence-a"); !ok || !slices.Equal(ids(members), []string{"bob", "cyd"}) {
@@ -194,20 +212,16 @@ func TestJoinAndLeave(t *testing.T) {
 }
 
 func TestTheLastMemberVacates(t *testing.T) {
-	d := channels.NewDirectory(nil)
-	var edges []emission
-	if _, _, err := d.Join("presence-a", 2, user("ann"), 0, nil, epoch, keep(&edges)); err != nil {
+	e := &told{}
+	d := channels.NewDirectory(e)
+	if _, _, err := d.Join("presence-a", 2, user("ann"), 0, nil, epoch); err != nil {
 		t.Fatal(err)
 	}
-	gone := 0
-	vacated := d.Leave("presence-a", 2, true, "ann", func(to channels.Interest, seq uint64, _ *channels.Member) {
-		gone++
-		if to != 0 || seq <= edges[0].seq {
-			t.Errorf("number %d went to reactors %b, want one above %d to none", seq, to, edges[0].seq)
-		}
-	})
-	if !vacated || gone != 1 {
-		t.Errorf("vacated %v with %d edges, want one", vacated, gone)
+	if vacated := d.Leave("presence-a", 2, true, "ann"); !vacated || len(e.gone) != 1 {
+		t.Errorf("vacated %v with %d edges, want one", vacated, len(e.gone))
+	}
+	if got := e.last(); got.to != 0 || got.seq <= e.edges[0].seq {
+		t.Errorf("number %d went to reactors %b, want one above %d to none", got.seq, got.to, e.edges[0].seq)
 	}
 	if members, ok := d.Members("presence-a"); ok || members != nil {
 		t.Errorf("a vacant channel has members %q", ids(members))
@@ -218,7 +232,7 @@ func TestFirstInfoStays(t *testing.T) {
 	d := channels.NewDirectory(nil)
 	first := &channels.Member{ID: "5", IDJSON: "5", Info: `{"name":"a"}`}
 	for _, m := range []*channels.Member{first, {ID: "5", IDJSON: `"5"`, Info: `{"name":"b"}`}} {
-		if _, _, err := d.Join("presence-a", 0, m, 0, nil, epoch, func(channels.Interest, uint64) {}); err != nil {
+		if _, _, err := d.Join("presence-a", 0, m, 0, nil, epoch); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -229,7 +243,8 @@ func TestFirstInfoStays(t *testing.T) {
 }
 
 func TestRosterFull(t *testing.T) {
-	d := channels.NewDirectory(nil)
+	e := &told{}
+	d := channels.NewDirectory(e)
 	for i, step := range []struct {
 		name, id string
 		max      int
@@ -243,17 +258,17 @@ func TestRosterFull(t *testing.T) {
 		{"a limit lowered later counts those inside", "dan", 2, channels.ErrRosterFull},
 	} {
 		before := d.Channel("presence-a", epoch)
-		emit := keep(new([]emission))
-		if step.want != nil {
-			emit = none(t)
-		}
+		edges := len(e.edges)
 		kept := []*channels.Member{user("kept")}
-		_, members, err := d.Join("presence-a", i%3, user(step.id), step.max, kept, epoch, emit)
+		_, members, err := d.Join("presence-a", i%3, user(step.id), step.max, kept, epoch)
 		if !errors.Is(err, step.want) {
 			t.Errorf("%s: got %v, want %v", step.name, err, step.want)
 		}
 		if step.want != nil && (d.Channel("presence-a", epoch) != before || len(members) != 1) {
 			t.Errorf("%s: the refused left %+v, was %+v", step.name, d.Channel("presence-a", epoch), before)
+		}
+		if step.want != nil && len(e.edges) != edges {
+			t.Errorf("%s: the refused was announced", step.name)
 		}
 		if members[0] != kept[0] {
 			t.Errorf("%s: what was in the slice is gone", step.name)
@@ -266,14 +281,14 @@ func TestRosterKeepsTheOrderOfJoining(t *testing.T) {
 	want := []string{}
 	for i := range 300 {
 		id := fmt.Sprint("user-", i)
-		if _, _, err := d.Join("presence-a", 0, user(id), 0, nil, epoch, func(channels.Interest, uint64) {}); err != nil {
+		if _, _, err := d.Join("presence-a", 0, user(id), 0, nil, epoch); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, id)
 		if i%3 != 0 { // many holes, squeezed out several times
 			gone := want[len(want)/2]
 			want = slices.Delete(want, len(want)/2, len(want)/2+1)
-			d.Leave("presence-a", 0, false, gone, func(channels.Interest, uint64, *channels.Member) {})
+			d.Leave("presence-a", 0, false, gone)
 		}
 		members, _ := d.Members("presence-a")
 		if got := ids(members); !slices.Equal(got, want) {
@@ -287,7 +302,7 @@ func TestCachedEvents(t *testing.T) {
 	one, two := &channels.CachedEvent{Name: `"one"`}, &channels.CachedEvent{Name: `"two"`}
 	at := func(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
 
-	d.Publish("cache-a", one, at(10), none(t)) // nobody is subscribed
+	d.Publish("cache-a", one, at(10), nobody(t)) // nobody is subscribed
 	for _, row := range []struct {
 		name string
 		now  int
@@ -321,7 +336,7 @@ func TestCachedEvents(t *testing.T) {
 		t.Errorf("got expired %+v", got)
 	}
 
-	d.Publish("cache-b", one, at(30), none(t))
+	d.Publish("cache-b", one, at(30), nobody(t))
 	for _, row := range []struct{ now, left int }{{0, 2}, {19, 2}, {20, 1}, {29, 1}, {30, 0}} {
 		if got := d.Expire(at(row.now)); got != row.left {
 			t.Errorf("at %d: %d events are left, want %d", row.now, got, row.left)
@@ -332,20 +347,18 @@ func TestCachedEvents(t *testing.T) {
 // TestNumbersRiseOverVacancy holds what waits in a mailbox since before a channel
 // was vacated against its next subscriber.
 func TestNumbersRiseOverVacancy(t *testing.T) {
-	d := channels.NewDirectory(nil)
-	var edges []emission
+	e := &told{}
+	d := channels.NewDirectory(e)
 	for range 3 {
-		s, _, err := d.Join("presence-a", 0, user("ann"), 0, nil, epoch, keep(&edges))
+		s, _, err := d.Join("presence-a", 0, user("ann"), 0, nil, epoch)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, e := range edges[:len(edges)-1] {
-			if e.seq >= s.Since {
-				t.Errorf("edge %d is not older than the subscriber of %d", e.seq, s.Since)
+		for _, edge := range e.edges[:len(e.edges)-1] {
+			if edge.seq >= s.Since {
+				t.Errorf("edge %d is not older than the subscriber of %d", edge.seq, s.Since)
 			}
 		}
-		d.Leave("presence-a", 0, true, "ann", func(to channels.Interest, seq uint64, _ *channels.Member) {
-			edges = append(edges, emission{to, seq})
-		})
+		d.Leave("presence-a", 0, true, "ann")
 	}
 }

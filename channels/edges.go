@@ -7,8 +7,11 @@ package channels
 type Edges interface {
 	Occupied(channel string)
 	Vacated(channel string)
-	MemberAdded(channel string, m *Member)
-	MemberRemoved(channel string, m *Member)
+
+	// MemberAdded and MemberRemoved are told a change of the roster, the
+	// reactors that hold subscribers, and the number of the edge.
+	MemberAdded(channel string, m *Member, to Interest, seq uint64)
+	MemberRemoved(channel string, m *Member, to Interest, seq uint64)
 
 	// Counted is told the number of subscriptions of a channel without a
 	// roster after each change, and which reactors hold them.
@@ -25,10 +28,10 @@ func (NoEdges) Occupied(string) {}
 func (NoEdges) Vacated(string) {}
 
 // MemberAdded does nothing.
-func (NoEdges) MemberAdded(string, *Member) {}
+func (NoEdges) MemberAdded(string, *Member, Interest, uint64) {}
 
 // MemberRemoved does nothing.
-func (NoEdges) MemberRemoved(string, *Member) {}
+func (NoEdges) MemberRemoved(string, *Member, Interest, uint64) {}
 
 // Counted does nothing.
 func (NoEdges) Counted(string, int, Interest) {}

@@ -52,12 +52,24 @@ func (r *Registry) Subscribed(conn int32, name string) bool {
 	return ok && r.side(conn).find(h+1) >= 0
 }
 
+// Waits reports whether conn subscribes to name with the number Waiting. name is
+// not retained.
+func (r *Registry) Waits(conn int32, name string) bool {
+	h, ok := r.byName[name]
+	if !ok || r.channels.At(h).since == nil {
+		return false
+	}
+	subs := r.side(conn)
+	i := subs.find(h + 1)
+	return i >= 0 && r.channels.At(h).since[subs.at(i).pos] == Waiting
+}
+
 // Subscribe adds conn to name and reports whether it is the first subscriber
 // in this registry. Subscribing twice changes only the number since. name is
 // retained when the channel is new: pass a string that may be kept.
 //
-// since matters for channels with numbered publications (see Directory); pass
-// 0 for others.
+// since matters for channels with numbered publications (see Directory), and for
+// who gets nothing yet: Waiting or Held. Pass 0 otherwise.
 func (r *Registry) Subscribe(conn int32, name string, since uint64) (first bool) {
 	h, ok := r.byName[name]
 	if !ok {
@@ -89,6 +101,9 @@ func (c *channel) setSince(pos int32, since uint64) {
 		c.since = make([]uint64, len(c.entries), cap(c.entries))
 	}
 	c.since[pos] = since
+	if since == 0 && len(c.since) == 1 {
+		c.since = nil // of a channel without numbers, whose first subscriber waited
+	}
 }
 
 // Unsubscribe removes conn from name. removed is false when it was not
@@ -227,10 +242,14 @@ func (s Subscribers) Len() int { return len(s.entries) }
 func (s Subscribers) Conn(i int) int32 { return s.entries[i].conn }
 
 // Wants reports whether the subscriber at i joined before publication seq was
-// numbered. Publications without a number (0) are for everybody.
+// numbered. Publications without a number (0) are for everybody who neither
+// waits nor is held.
 func (s Subscribers) Wants(i int, seq uint64) bool {
-	return seq == 0 || s.since == nil || s.since[i] < seq
+	return s.since == nil || s.since[i] < seq || seq == 0 && s.since[i] < Held
 }
+
+// Waits reports whether the subscriber at i has the number Waiting.
+func (s Subscribers) Waits(i int) bool { return s.since != nil && s.since[i] == Waiting }
 
 // Names calls yield with the channels conn subscribes to until it returns
 // false. yield must not change the registry.

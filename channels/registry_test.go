@@ -146,6 +146,48 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsGetsNothing(t *testing.T) {
+	r, _ := newRegistry(3)
+	wants := func() (all []int32) {
+		r.Walk("a")
+		s := r.Step(10)
+		for i := range s.Len() {
+			if s.Wants(i, 0) && s.Wants(i, 9) {
+				all = append(all, s.Conn(i))
+			}
+			if s.Waits(i) != r.Waits(s.Conn(i), "a") {
+				t.Errorf("connection %d waits: %v in a walk, %v asked", s.Conn(i), s.Waits(i), !s.Waits(i))
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	if r.Waits(0, "a") {
+		t.Error("somebody waits in a channel that is not there")
+	}
+	for i, step := range []struct {
+		conn  int32
+		since uint64
+		want  []int32
+	}{
+		{0, Waiting, nil},
+		{0, 0, []int32{0}}, // answered: the channel has no numbers any more
+		{1, 0, []int32{0, 1}},
+		{2, Waiting, []int32{0, 1}},
+		{1, Held, []int32{0}},
+		{1, 5, []int32{0, 1}},
+		{2, 0, []int32{0, 1, 2}},
+	} {
+		r.Subscribe(step.conn, "a", step.since)
+		if got := wants(); !slices.Equal(got, step.want) {
+			t.Errorf("step %d: publications go to %v, want %v", i, got, step.want)
+		}
+		if got, want := r.Waits(step.conn, "a"), step.since == Waiting; got != want {
+			t.Errorf("step %d: waits is %v, want %v", i, got, want)
+		}
+	}
+}
+
 func TestWantsOnlyWhatCameLater(t *testing.T) {
 	r, _ := newRegistry(3)
 	r.Subscribe(0, "a", 0) // before anything was numbered

@@ -39,6 +39,12 @@ func (r *roster) join(m *Member) (first bool) {
 	return true
 }
 
+// has reports whether the user is a member.
+func (r *roster) has(id string) bool {
+	_, ok := r.byID[id]
+	return ok
+}
+
 // leave removes a connection of the user. It returns the member when that was
 // the last one, and nil otherwise or when the user is unknown.
 func (r *roster) leave(id string) *Member {

@@ -24,6 +24,17 @@ func Seal(buf []byte) []byte {
 	return buf[start:]
 }
 
+// Payload returns the payload of a frame that Seal or AppendText made, as a view.
+func Payload(frame []byte) []byte {
+	switch frame[1] {
+	case 126:
+		return frame[4:]
+	case 127:
+		return frame[10:]
+	}
+	return frame[2:]
+}
+
 // AppendText appends a final text frame with the payload.
 func AppendText(dst, payload []byte) []byte {
 	return append(appendHeader(dst, ws.OpText, len(payload)), payload...)

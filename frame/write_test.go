@@ -55,6 +55,9 @@ func TestSeal(t *testing.T) {
 			if &got[len(got)-1] != &buf[len(buf)-1] {
 				t.Error("the frame is a copy of the buffer")
 			}
+			if back := frame.Payload(got); string(back) != payload {
+				t.Errorf("the payload came back as %.40q", back)
+			}
 		})
 	}
 }

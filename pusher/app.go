@@ -157,6 +157,7 @@ type App struct {
 	options     atomic.Pointer[AppOptions]
 	connections atomic.Int64
 	stats       appCounters
+	stated      atomic.Int64 // connections that the cluster was told of
 }
 
 // credentials of an app. Immutable.
@@ -166,9 +167,14 @@ type credentials struct {
 }
 
 func (n *Node) newApp(c AppConfig) *App {
-	a := &App{ID: c.ID, node: n, users: channels.NewUsers()}
+	a := &App{ID: c.ID, node: n}
+	a.users = channels.NewUsers(a.tellWatchers)
 	a.directory = channels.NewDirectory(edges{a})
 	a.directory.TellRostersAsText(appendMember)
+	if n.cluster != nil {
+		a.users.Connect(userLink{a})
+		a.directory.Connect(channelLink{a})
+	}
 	a.configure(c)
 	return a
 }
@@ -201,9 +207,10 @@ func (a *App) Directory() *channels.Directory { return a.directory }
 // Connections is the number of open connections of the app on this node.
 func (a *App) Connections() int64 { return a.connections.Load() }
 
-// admit counts a connection unless the app is at its limit.
+// admit counts a connection unless the app is at its limit, which is that of the
+// whole cluster.
 func (a *App) admit(limit int64) bool {
-	if n := a.connections.Add(1); limit > 0 && n > limit {
+	if n := a.connections.Add(1); limit > 0 && n+a.elsewhere() > limit {
 		a.connections.Add(-1)
 		return false
 	}

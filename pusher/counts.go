@@ -29,24 +29,17 @@ type pace struct {
 
 // due reports whether a channel's count is to be told now. If not, Node.Recount
 // comes back to it.
+//
+// In a cluster each node paces what it tells; hearing another's starts the
+// interval anew.
 func (c *counts) due(channel string, subscriptions int, now func() time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p, paced := c.paces[channel]
 	if subscriptions <= pacedAbove {
-		if paced {
-			delete(c.paces, channel)
-		}
+		delete(c.paces, channel)
 		return true
 	}
-	t := now()
-	if !paced {
-		if c.paces == nil {
-			c.paces = make(map[string]*pace)
-		}
-		p = &pace{}
-		c.paces[cloned(channel)] = p
-	}
+	t, p := now(), c.pace(channel)
 	if p.waiting = t.Before(p.next); p.waiting {
 		return false
 	}
@@ -54,19 +47,42 @@ func (c *counts) due(channel string, subscriptions int, now func() time.Time) bo
 	return true
 }
 
-func (c *counts) forget(channel string) {
+// heard notes that another node told a channel's count.
+func (c *counts) heard(channel string, subscriptions int, now func() time.Time) {
+	if subscriptions <= pacedAbove {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.paces, channel)
+	c.pace(channel).next = now().Add(countInterval)
 }
 
-// late returns the channels whose count changed and may be told again.
+// pace returns the entry of a channel.
+func (c *counts) pace(channel string) *pace {
+	p, ok := c.paces[channel]
+	if !ok {
+		if c.paces == nil {
+			c.paces = make(map[string]*pace)
+		}
+		p = &pace{}
+		c.paces[cloned(channel)] = p
+	}
+	return p
+}
+
+// late returns the channels whose count changed and may be told again, and
+// forgets those that are quiet.
 func (c *counts) late(now time.Time) (channels []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, p := range c.paces {
-		if p.waiting && !now.Before(p.next) {
+		switch {
+		case now.Before(p.next):
+		case p.waiting:
+			p.waiting = false
 			channels = append(channels, name)
+		default:
+			delete(c.paces, name)
 		}
 	}
 	return channels

@@ -13,6 +13,13 @@
 // Publication is immutable once posted. Bytes of a message are views that die
 // with the callback; what is kept is copied.
 //
+// # Clusters
+//
+// Options.Cluster connects a node with others; Node.Deliverer is its other end.
+// What is published here is delivered here first. What a client is told of a
+// channel, a roster or a user waits for the cluster, see settle.go; while the
+// cluster is out of reach nothing waits.
+//
 // # Limits
 //
 // Every limit is a field of Options or AppOptions; crossing one costs its

@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"strconv"
+	"strings"
 
 	"resound/channels"
 	"resound/frame"
@@ -202,12 +203,27 @@ func appendWatchlist(dst []byte, online, offline []string) []byte {
 	return append(dst, `]}}`...)
 }
 
+// countPrefix is how a subscription count begins, up to the number.
+const countPrefix = `{"event":"pusher_internal:subscription_count","data":"{\"subscription_count\":`
+
 // appendCount appends pusher_internal:subscription_count.
 //
 // Pusher: subscription count events.
 func appendCount(dst []byte, channel string, subscriptions int) []byte {
-	dst = append(dst, `{"event":"pusher_internal:subscription_count","data":"{\"subscription_count\":`...)
+	dst = append(dst, countPrefix...)
 	dst = strconv.AppendInt(dst, int64(subscriptions), 10)
 	dst = append(dst, `}","channel":`...)
 	return append(appendString(dst, channel), '}')
+}
+
+// countOf reads the number that appendCount wrote; ok is false for any other
+// payload.
+func countOf(payload []byte) (subscriptions int, ok bool) {
+	rest, ok := strings.CutPrefix(view(payload), countPrefix)
+	if !ok {
+		return 0, false
+	}
+	number, _, _ := strings.Cut(rest, "}")
+	n, err := strconv.Atoi(number)
+	return n, err == nil
 }

@@ -16,18 +16,22 @@ type Fake struct {
 
 // NewFake returns a fake with one app.
 func NewFake(t *testing.T, id, key, secret string, o AppOptions) *Fake {
-	f := &Fake{t: t, clock: time.Unix(1_700_000_000, 0)}
 	nonce := uint64(0)
-	n, err := NewNode(Options{
-		Apps:     []AppConfig{{ID: id, Key: key, Secret: secret, Options: o}},
-		Now:      func() time.Time { return f.clock },
+	return newFake(t, AppConfig{ID: id, Key: key, Secret: secret, Options: o}, Options{
 		NewNonce: func() uint64 { nonce++; return nonce },
 	})
+}
+
+func newFake(t *testing.T, c AppConfig, o Options) *Fake {
+	f := &Fake{t: t, clock: time.Unix(1_700_000_000, 0)}
+	o.Apps = []AppConfig{c}
+	o.Now = func() time.Time { return f.clock }
+	n, err := NewNode(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.reactor = &fakeReactor{t: t, now: 1000}
-	f.node, f.app = n, n.AppByID(id)
+	f.node, f.app = n, n.AppByID(c.ID)
 	f.reactor.shard = n.NewShard(0, f.reactor)
 	n.Attach([]Mailbox{f.reactor})
 	return f

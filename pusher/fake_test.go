@@ -3,6 +3,7 @@ package pusher
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,11 +13,14 @@ import (
 // fakeReactor plays the event loop of a shard: what is sent is kept for each
 // connection, posted items wait until pump.
 type fakeReactor struct {
-	t     *testing.T
-	shard *Shard
-	now   uint32
-	mail  []any
-	conns []*fakeConn
+	t       *testing.T
+	shard   *Shard
+	now     uint32
+	conns   []*fakeConn
+	cluster *FakeCluster // nil for a node alone
+
+	mu   sync.Mutex // the cluster posts too
+	mail []any
 }
 
 type fakeConn struct {
@@ -30,9 +34,19 @@ type fakeConn struct {
 
 const never = ^uint32(0)
 
-func (r *fakeReactor) Post(item any) { r.mail = append(r.mail, item) }
-func (r *fakeReactor) Pending() int  { return len(r.mail) }
-func (r *fakeReactor) Now() uint32   { return r.now }
+func (r *fakeReactor) Post(item any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mail = append(r.mail, item)
+}
+
+func (r *fakeReactor) Pending() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.mail)
+}
+
+func (r *fakeReactor) Now() uint32 { return r.now }
 
 func (r *fakeReactor) SetReadLimit(conn int32, bytes uint32) { r.conns[conn].limit = bytes }
 func (r *fakeReactor) SetDeadline(conn int32, at uint32)     { r.conns[conn].deadline = at }
@@ -78,12 +92,26 @@ func (c *fakeConn) end() {
 	c.reactor.shard.OnClosed(c.handle)
 }
 
-// pump delivers the mail until there is none.
+// pump delivers the mail until there is none, here and in the whole cluster.
 func (r *fakeReactor) pump() {
-	for len(r.mail) > 0 {
-		n := r.shard.OnMail(r.mail)
-		r.mail = r.mail[n:]
+	if r.cluster != nil {
+		r.cluster.pump()
+		return
 	}
+	for r.pumpSome() {
+	}
+}
+
+// pumpSome delivers the mail that is there, and reports whether there was any.
+func (r *fakeReactor) pumpSome() bool {
+	r.mu.Lock()
+	mail := r.mail
+	r.mail = nil
+	r.mu.Unlock()
+	for rest := mail; len(rest) > 0; {
+		rest = rest[r.shard.OnMail(rest):]
+	}
+	return len(mail) > 0
 }
 
 // openConn connects with a path and an origin.
@@ -95,10 +123,12 @@ func (r *fakeReactor) openConn(path, origin string) *fakeConn {
 	return c
 }
 
-// Send is the client's message.
+// Send is the client's message. What was on its way to the client is there before.
 func (c *fakeConn) Send(payload string) {
+	c.reactor.pump()
 	switch {
 	case !c.open:
+		return
 	case len(payload) > int(c.limit):
 		c.reactor.Close(c.handle, frame.CloseTooBig, "Maximum message size exceeded")
 	default:

@@ -57,33 +57,60 @@ func (s *Shard) clientEventHook(ss *session, e *Event, name string) {
 }
 
 // edges passes on what happens in an app's Directory. Its methods run with a
-// stripe locked.
+// stripe locked. In a cluster the webhooks come from Node.Decided and
+// Node.Counted instead, as these edges come to every node.
 type edges struct{ app *App }
 
+func (e edges) hook(h Hook) {
+	if e.app.node.cluster == nil {
+		e.app.node.hook(e.app, h)
+	}
+}
+
 func (e edges) Occupied(channel string) {
-	e.app.node.hook(e.app, Hook{Name: HookOccupied, Channel: channel})
+	e.hook(Hook{Name: HookOccupied, Channel: channel})
 }
 
 func (e edges) Vacated(channel string) {
-	e.app.counts.forget(channel)
-	e.app.node.hook(e.app, Hook{Name: HookVacated, Channel: channel})
+	e.hook(Hook{Name: HookVacated, Channel: channel})
 }
 
-func (e edges) MemberAdded(channel string, m *channels.Member) {
-	e.app.node.hook(e.app, Hook{Name: HookMemberAdded, Channel: channel, UserID: m.ID})
+func (e edges) MemberAdded(channel string, m *channels.Member, to channels.Interest, seq uint64) {
+	e.app.postMember(channel, m, to, seq, appendMemberAdded)
+	e.hook(Hook{Name: HookMemberAdded, Channel: channel, UserID: m.ID})
 }
 
-func (e edges) MemberRemoved(channel string, m *channels.Member) {
-	e.app.node.hook(e.app, Hook{Name: HookMemberRemoved, Channel: channel, UserID: m.ID})
+func (e edges) MemberRemoved(channel string, m *channels.Member, to channels.Interest, seq uint64) {
+	e.app.postMember(channel, m, to, seq, appendMemberRemoved)
+	e.hook(Hook{Name: HookMemberRemoved, Channel: channel, UserID: m.ID})
 }
 
 func (e edges) Counted(channel string, subscriptions int, to channels.Interest) {
-	a := e.app
-	if !a.Options().SubscriptionCount || !a.counts.due(channel, subscriptions, a.node.Now) {
+	if p := e.app.count(channel, subscriptions); p != nil {
+		e.app.node.post(to, p)
+		e.hook(Hook{Name: HookSubscriptionCount, Channel: channel, Subscriptions: subscriptions})
+	}
+}
+
+// postMember sends a member's coming or going.
+func (a *App) postMember(channel string, m *channels.Member, to channels.Interest, seq uint64, encode func([]byte, string, *channels.Member) []byte) {
+	if to == 0 {
 		return
 	}
-	a.node.post(to, newPublication(a, Event{Channel: channel}, func(dst []byte, _ *Event) []byte {
+	p := newPublication(a, Event{Channel: channel}, func(dst []byte, _ *Event) []byte {
+		return encode(dst, channel, m)
+	})
+	p.seq = seq
+	a.node.post(to, p)
+}
+
+// count makes the publication of a channel's subscription count, or nil when the
+// app wants none or it is not due.
+func (a *App) count(channel string, subscriptions int) *Publication {
+	if !a.Options().SubscriptionCount || !a.counts.due(channel, subscriptions, a.node.Now) {
+		return nil
+	}
+	return newPublication(a, Event{Channel: channel}, func(dst []byte, _ *Event) []byte {
 		return appendCount(dst, channel, subscriptions)
-	}))
-	a.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: channel, Subscriptions: subscriptions})
+	})
 }

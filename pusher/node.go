@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"resound/channels"
+	"resound/channels/cluster"
 )
 
 // ErrOverloaded is returned by Trigger when a reactor that would have to
@@ -45,6 +46,10 @@ type Options struct {
 	// nobody.
 	Webhooks Webhooks
 
+	// Cluster connects the node with others; start it with the node as its
+	// Deliverer. Nil means a node alone.
+	Cluster cluster.Adapter
+
 	// Trace is told of every connection, message and publication: what
 	// happened, to which connection or channel, and the payload, which is a
 	// view. It runs on the reactors and slows them. Nil costs nothing.
@@ -56,6 +61,7 @@ type Node struct {
 	options   Options
 	apps      atomic.Pointer[appTable]
 	mailboxes []Mailbox
+	cluster   cluster.Adapter // nil: the node is alone
 
 	limits      atomic.Pointer[Limits]
 	reloading   sync.Mutex
@@ -63,6 +69,7 @@ type Node struct {
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
 	connections atomic.Int64
 	draining    atomic.Bool
+	degraded    atomic.Bool
 	refused     atomic.Uint64 // publications refused with ErrOverloaded
 	refusals    errorCounts   // connections refused before they had an app
 }
@@ -77,7 +84,7 @@ func NewNode(o Options) (*Node, error) {
 	if o.NewNonce == nil {
 		o.NewNonce = newNonce
 	}
-	n := &Node{options: o}
+	n := &Node{options: o, cluster: o.Cluster}
 	if o.Webhooks != nil {
 		n.SetWebhooks(o.Webhooks)
 	}
@@ -160,8 +167,9 @@ type Event struct {
 
 // Trigger sends an event of the application to every subscriber of its channel
 // and keeps it when it is a cache channel. It returns once the event waits in
-// the mailboxes of the reactors concerned. Events triggered one after the other
-// arrive in that order on each connection. The only error is ErrOverloaded.
+// the mailboxes of the reactors concerned and, in a cluster, on its way to the
+// other nodes. Events triggered one after the other arrive in that order on each
+// connection. The only error is ErrOverloaded.
 func (n *Node) Trigger(a *App, e Event) error {
 	n.trace("Broadcasting To", e.Channel, e.Data)
 	if err := n.trigger(a, e); err != nil {
@@ -185,9 +193,11 @@ func (n *Node) trigger(a *App, e Event) error {
 	}
 	p := newPublication(a, e, appendServerEvent)
 	kept := &channels.CachedEvent{Frame: p.frame, Name: cloned(e.Name), Data: cloned(e.Data)}
-	a.directory.Publish(e.Channel, kept, n.Now().Add(a.Options().CacheTTL), func(to channels.Interest, seq uint64) {
+	ttl := a.Options().CacheTTL
+	a.directory.Publish(e.Channel, kept, n.Now().Add(ttl), func(to channels.Interest, seq uint64) {
 		p.seq = seq
 		n.post(to, p)
+		n.publishElsewhere(p.name, p, ttl, kept)
 	})
 	return nil
 }
@@ -200,10 +210,12 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 	if n.overloaded(to) {
 		return ErrOverloaded
 	}
-	if to != 0 {
+	if to != 0 || n.cluster != nil {
 		p := newPublication(a, e, appendServerEvent)
+		channel := p.name
 		p.audience, p.name = toUser, cloned(user)
 		n.post(to, p)
+		n.publishElsewhere(channel, p, 0, nil)
 	}
 	return nil
 }
@@ -211,13 +223,15 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 // publish sends an event that is not kept.
 func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 	to := a.directory.Interest(e.Channel)
-	if to == 0 {
+	if to == 0 && n.cluster == nil {
 		return nil
 	}
 	if n.overloaded(to) {
 		return ErrOverloaded
 	}
-	n.post(to, newPublication(a, e, encode))
+	p := newPublication(a, e, encode)
+	n.post(to, p)
+	n.publishElsewhere(p.name, p, 0, nil)
 	return nil
 }
 
@@ -254,13 +268,18 @@ func (n *Node) post(to channels.Interest, item any) {
 //
 // Pusher: POST /apps/{id}/users/{user_id}/terminate_connections.
 func (n *Node) TerminateUser(a *App, userID string) error {
-	everywhere := channels.Interest(1)<<len(n.mailboxes) - 1
-	if n.overloaded(everywhere) {
+	if n.overloaded(n.everywhere()) {
 		return ErrOverloaded
 	}
-	n.post(everywhere, &terminateUser{app: a, userID: userID})
+	n.post(n.everywhere(), &terminateUser{app: a, userID: userID})
+	if n.cluster != nil {
+		n.cluster.Terminate(a.ID, userID)
+	}
 	return nil
 }
+
+// everywhere is the interest of all reactors.
+func (n *Node) everywhere() channels.Interest { return channels.Interest(1)<<len(n.mailboxes) - 1 }
 
 // Overloaded reports whether a trigger for any of the channels would be refused
 // now, so that one for several channels need not be refused half-way.

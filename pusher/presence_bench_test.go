@@ -20,7 +20,7 @@ func BenchmarkJoin(b *testing.B) {
 			app := n.AppByID("1")
 			for i := range members {
 				m := &channels.Member{ID: fmt.Sprint("user-", i), IDJSON: fmt.Sprintf("%q", fmt.Sprint("user-", i)), Info: `{"name":"Ann Example","avatar":"https://example.com/a/1.png"}`}
-				if _, _, err := app.directory.Join(channel, 0, m, 0, nil, time.Time{}, func(channels.Interest, uint64) {}); err != nil {
+				if _, _, err := app.directory.Join(channel, 0, m, 0, nil, time.Time{}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -30,7 +30,7 @@ func TestLargeRosterArrivesWhole(t *testing.T) {
 				id := fmt.Sprintf("u\"\\é\u2028%d", i)
 				quoted := string(appendString(nil, id))
 				m := &channels.Member{ID: id, IDJSON: quoted, Info: `{"id":` + quoted + `}`}
-				if _, _, err := f.app.directory.Join(channel, 0, m, 0, nil, time.Time{}, func(channels.Interest, uint64) {}); err != nil {
+				if _, _, err := f.app.directory.Join(channel, 0, m, 0, nil, time.Time{}); err != nil {
 					t.Fatal(err)
 				}
 				want[id] = m.Info

@@ -133,6 +133,8 @@ func (s *Shard) OnMail(batch []any) (finished int) {
 		return s.deliver(item, batch)
 	case *terminateUser:
 		s.terminate(item)
+	case *settled:
+		s.settle(item)
 	}
 	return 1
 }

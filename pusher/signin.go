@@ -1,8 +1,6 @@
 package pusher
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -16,6 +14,43 @@ type user struct {
 	info    string                 // user_info as JSON, "null" when it was not sent
 	self    channels.Subscriptions // in appShard.signedIn
 	watched channels.Subscriptions // in appShard.watchers
+	waits   *signInWait            // nil: everything was told
+}
+
+// signInWait is what a connection is told once the cluster has answered.
+type signInWait struct {
+	answer string     // user_data of the signin_success to send; empty when it was sent
+	asked  bool       // the client subscribed to its server-to-user channel before that
+	list   *watchlist // of which it is not told yet; nil for none
+}
+
+// answered reports whether the sign-in was answered.
+func (u *user) answered() bool { return u.waits == nil || u.waits.answer == "" }
+
+// watches is the list that the connection is not told of yet, or nil.
+func (u *user) watches() *watchlist {
+	if u.waits == nil {
+		return nil
+	}
+	return u.waits.list
+}
+
+// wait returns what waits, to add to it.
+func (u *user) wait() *signInWait {
+	if u.waits == nil {
+		u.waits = &signInWait{}
+	}
+	return u.waits
+}
+
+// forgetList forgets a list, and that anything waits when nothing else does.
+func (u *user) forgetList() {
+	if u.waits != nil {
+		u.waits.list = nil
+		if u.waits.answer == "" {
+			u.waits = nil
+		}
+	}
 }
 
 // onSignin handles pusher:signin.
@@ -42,13 +77,19 @@ func (s *Shard) onSignin(conn int32, ss *session, m *message) {
 		return
 	}
 	s.authorize(conn, ss)
+	waiting := false
 	if was := ss.user(); was == nil {
-		s.signIn(conn, ss, u)
+		waiting = s.signIn(conn, ss, u)
 	} else {
 		was.info = u.info
+		waiting, u = !was.answered(), was
 		s.unwatch(conn, ss)
 	}
-	s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, data.Str) })
+	if waiting {
+		u.wait().answer = cloned(data.Str)
+	} else {
+		s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, data.Str) })
+	}
 	if ss.app.app.Options().Watchlist {
 		s.watch(conn, ss, watchlist)
 	}
@@ -108,11 +149,11 @@ func parseUser(userData string, o *AppOptions) (u *user, watchlist []string, e *
 
 // signIn enters the connection in the indexes of users. The first connection of
 // a user tells those who watch.
-func (s *Shard) signIn(conn int32, ss *session, u *user) {
-	app := ss.app.app
+func (s *Shard) signIn(conn int32, ss *session, u *user) (waiting bool) {
 	ss.more().user = u
-	u.id = app.users.SignIn(u.id, s.index, s.tellWatchers(app, u.id, true))
+	u.id, waiting = ss.app.app.users.SignIn(u.id, s.index)
 	ss.app.signedIn.Subscribe(conn, u.id, 0)
+	return waiting
 }
 
 // signOut takes the connection out again.
@@ -124,26 +165,20 @@ func (s *Shard) signOut(conn int32, ss *session) {
 	s.unwatch(conn, ss)
 	id := u.id
 	last, _ := ss.app.signedIn.Unsubscribe(conn, id)
-	app := ss.app.app
-	app.users.SignOut(id, s.index, last, s.tellWatchers(app, id, false))
+	ss.app.app.users.SignOut(id, s.index, last)
 	ss.extra.user = nil
 }
 
 // tellWatchers makes the edge of a user's coming or going known.
-func (s *Shard) tellWatchers(app *App, id string, online bool) channels.Emit {
-	return func(to channels.Interest, seq uint64) {
-		if to == 0 {
-			return
+func (a *App) tellWatchers(id string, online bool, to channels.Interest, seq uint64) {
+	p := newPublication(a, Event{Channel: id}, func(dst []byte, _ *Event) []byte {
+		if online {
+			return appendWatchlist(dst, []string{id}, nil)
 		}
-		p := newPublication(app, Event{Channel: id}, func(dst []byte, _ *Event) []byte {
-			if online {
-				return appendWatchlist(dst, []string{id}, nil)
-			}
-			return appendWatchlist(dst, nil, []string{id})
-		})
-		p.audience, p.seq = toWatchers, seq
-		s.node.post(to, p)
-	}
+		return appendWatchlist(dst, nil, []string{id})
+	})
+	p.audience, p.seq = toWatchers, seq
+	a.node.post(to, p)
 }
 
 // watch enters the connection as a watcher of the users listed and tells it who
@@ -153,37 +188,25 @@ func (s *Shard) tellWatchers(app *App, id string, online bool) channels.Emit {
 // the client is told with 4302 which.
 func (s *Shard) watch(conn int32, ss *session, ids []string) {
 	limit := ss.app.app.Options().MaxWatchlist
-	var online, offline []string
+	var list watchlist
 	taken := make(map[string]bool, min(len(ids), limit))
-	over := false
 	for _, id := range ids {
 		if taken[id] {
 			continue
 		}
-		if over = len(taken) == limit; over {
+		if list.cut = len(taken) == limit; list.cut {
 			break
 		}
-		name, on, since := ss.app.app.users.Watch(id, s.index)
-		taken[name] = true
-		ss.app.watchers.Subscribe(conn, name, since)
-		if on {
-			online = append(online, name)
-		} else {
-			offline = append(offline, name)
-		}
+		w := ss.app.app.users.Watch(id, s.index)
+		taken[w.Name] = true
+		list.add(w)
 	}
-	if over {
-		accepted := append(slices.Clone(online), offline...)
-		slices.Sort(accepted)
-		s.sendError(conn, &Error{4302, fmt.Sprintf("Watchlist limit exceeded, the first %d ids are accepted: %s", limit, strings.Join(accepted, ", "))})
-	}
-	if len(taken) > 0 {
-		s.send(conn, func(dst []byte) []byte { return appendWatchlist(dst, online, offline) })
-	}
+	s.tellWatchlist(conn, ss, &list)
 }
 
 // unwatch ends what watch began.
 func (s *Shard) unwatch(conn int32, ss *session) {
+	ss.user().forgetList()
 	for {
 		id, last, ok := ss.app.watchers.UnsubscribeAny(conn)
 		if !ok {
@@ -199,6 +222,9 @@ func (s *Shard) unwatch(conn int32, ss *session) {
 func (s *Shard) subscribeUser(conn int32, ss *session, channel, id string) {
 	if u := ss.user(); u == nil || u.id != id {
 		s.refuse(conn, channel, ErrUnauthorized)
+		return
+	} else if !u.answered() {
+		u.waits.asked = true // answered after the sign-in
 		return
 	}
 	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, channel, nil) })

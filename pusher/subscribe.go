@@ -130,14 +130,21 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 	registry, directory := ss.app.registry, ss.app.app.directory
 	var kept *channels.CachedEvent
 	if registry.Subscribed(conn, sub.channel) {
+		if registry.Waits(conn, sub.channel) {
+			return // one answer will do for both
+		}
 		if kind.Is(channels.Cache) {
 			// What waits in the mailbox is older than the event it gets now.
-			d, _ := directory.Revisit(sub.channel, nil, now)
+			d, _ := directory.Revisit(sub.channel, "", nil, now)
 			registry.Subscribe(conn, d.Name, d.Since)
 			kept = d.Cached
 		}
 	} else {
 		d := directory.Subscribe(sub.channel, s.index, now)
+		if d.Waiting {
+			registry.Subscribe(conn, d.Name, channels.Waiting)
+			return
+		}
 		if !kind.Is(channels.Cache) {
 			d.Since = 0
 		}
@@ -145,9 +152,14 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 		ss.app.tally.subscriptions.Add(1)
 		kept = d.Cached
 	}
-	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, sub.channel, nil) })
+	s.subscribed(conn, sub.channel, kind, kept)
+}
+
+// subscribed answers a subscription of a channel without a roster.
+func (s *Shard) subscribed(conn int32, channel string, kind channels.Kind, kept *channels.CachedEvent) {
+	s.send(conn, func(dst []byte) []byte { return appendSubscribed(dst, channel, nil) })
 	if kind.Is(channels.Cache) {
-		s.sendCached(conn, sub.channel, kept)
+		s.sendCached(conn, channel, kept)
 	}
 }
 
@@ -194,7 +206,10 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	directory := ss.app.app.directory
 	cache := channels.KindOf(sub.channel).Is(channels.Cache)
 	if was := ss.member(sub.channel); was != nil && was.ID == member.ID {
-		d, _ := directory.Revisit(sub.channel, nil, s.node.Now())
+		if ss.app.registry.Waits(conn, sub.channel) {
+			return // one answer will do for both
+		}
+		d, _ := directory.Revisit(sub.channel, member.ID, nil, s.node.Now())
 		ss.app.registry.Subscribe(conn, d.Name, d.Since)
 		s.welcome(conn, &d, cache)
 		return
@@ -207,15 +222,13 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 		s.unsubscribe(conn, ss, sub.channel)
 	}
 
-	added := s.memberFrame(ss.app.app, sub.channel, member, appendMemberAdded)
-	d, _, err := directory.Join(sub.channel, s.index, member, o.MaxPresenceMembers, nil, s.node.Now(),
-		func(to channels.Interest, seq uint64) {
-			added.seq = seq
-			s.node.post(to, added)
-		})
+	d, _, err := directory.Join(sub.channel, s.index, member, o.MaxPresenceMembers, nil, s.node.Now())
 	if err != nil {
 		s.refuse(conn, sub.channel, ErrMembers)
 		return
+	}
+	if d.Waiting {
+		d.Since = channels.Waiting
 	}
 	ss.app.registry.Subscribe(conn, d.Name, d.Since)
 	ss.app.tally.subscriptions.Add(1)
@@ -225,7 +238,9 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	}
 	x.members[d.Name] = member
 	ss.app.identify(member.ID, conn)
-	s.welcome(conn, &d, cache)
+	if !d.Waiting {
+		s.welcome(conn, &d, cache)
+	}
 }
 
 // welcome tells a member the roster.
@@ -241,13 +256,6 @@ func (s *Shard) welcome(conn int32, d *channels.Subscribed, cache bool) {
 	if cache {
 		s.sendCached(conn, d.Name, d.Cached)
 	}
-}
-
-// memberFrame makes the publication of a member's coming or going.
-func (s *Shard) memberFrame(a *App, channel string, m *channels.Member, encode func([]byte, string, *channels.Member) []byte) *Publication {
-	return newPublication(a, Event{Channel: channel}, func(dst []byte, _ *Event) []byte {
-		return encode(dst, channel, m)
-	})
 }
 
 // member is who joins: channel_data says it, or else the sign-in.
@@ -326,11 +334,7 @@ func (s *Shard) unsubscribed(conn int32, ss *session, channel string, last bool)
 	}
 	delete(ss.extra.members, channel)
 	ss.app.forget(member.ID, conn)
-	app.directory.Leave(channel, s.index, last, member.ID, func(to channels.Interest, seq uint64, gone *channels.Member) {
-		removed := s.memberFrame(app, channel, gone, appendMemberRemoved)
-		removed.seq = seq
-		s.node.post(to, removed)
-	})
+	app.directory.Leave(channel, s.index, last, member.ID)
 }
 
 // identify and forget keep the index of users, by which they are terminated.

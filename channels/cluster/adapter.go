@@ -118,7 +118,7 @@ type Adapter interface {
 
 	// Hold states how many subscriptions of the channel are on this node; 0 ends
 	// the hold. Only the latest number counts. counted asks to be answered by
-	// Deliverer.Counted.
+	// Deliverer.Counted; Holds that were not sent yet become one, answered once.
 	Hold(c Channel, subscriptions int, counted bool)
 
 	// Seat states that a user is present in a channel through this node, and is
@@ -170,7 +170,8 @@ type Deliverer interface {
 
 	// Watched answers Watch: nothing published from now on is missed. With a
 	// snapshot, edges and kept publications up to its Seq are part of it and are
-	// not told; those told earlier are to be forgotten.
+	// not told; those told earlier are to be forgotten. For a channel watched with
+	// a snapshot it also comes unasked, when messages may have been missed.
 	Watched(c Channel, s *Snapshot)
 
 	// Edge is told to every node that watches the channel.
@@ -180,7 +181,9 @@ type Deliverer interface {
 	// cleaned up after the node that is gone, watching or not.
 	Decided(e Edge)
 
-	// Seated answers Seat: the user is a member as of edge seq, at the latest.
+	// Seated answers Seat: the user is a member as of edge seq, at the latest. Where
+	// a snapshot was asked for, edges up to seq were told before; so it is with
+	// Decided.
 	Seated(c Channel, userID string, seq uint64)
 
 	// Counted answers Hold: the subscriptions of all nodes together.

@@ -79,12 +79,9 @@ func (r *request) checkListAttributes(want attributes, prefix string) error {
 	return nil
 }
 
-// appendChannel appends what is wanted of a channel at this moment.
-func (r *request) appendChannel(dst []byte, want attributes, channel string) []byte {
-	if want == 0 {
-		return append(dst, "{}"...)
-	}
-	return appendOccupancy(dst, want, channel, r.app.Directory().Channel(channel, r.server.options.Node.Now()))
+// lookAtChannels leaves what r.channels are at this moment in r.occupancies.
+func (r *request) lookAtChannels() {
+	r.occupancies = r.server.options.Node.AppendChannels(r.occupancies[:0], r.app, r.channels)
 }
 
 // appendOccupancy appends the attributes of a channel as a JSON object.

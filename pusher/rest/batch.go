@@ -103,11 +103,12 @@ func (r *request) appendBatchTriggered() {
 		return
 	}
 	r.out = append(r.out, `{"batch":[`...)
+	r.lookAtChannels()
 	for i := range r.events {
 		if i > 0 {
 			r.out = append(r.out, ',')
 		}
-		r.out = r.appendChannel(r.out, r.events[i].attributes(), r.channels[i])
+		r.out = appendOccupancy(r.out, r.events[i].attributes(), r.channels[i], r.occupancies[i])
 	}
 	r.out = append(r.out, "]}"...)
 }

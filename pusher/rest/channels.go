@@ -26,7 +26,7 @@ func (r *request) listChannels() error {
 		return err
 	}
 	want &^= cache // A cached event is told of one channel only.
-	list := r.app.Directory().Channels(prefix)
+	list := r.server.options.Node.Channels(r.app, prefix)
 	slices.SortFunc(list, func(a, b channels.NamedOccupancy) int { return strings.Compare(a.Name, b.Name) })
 	r.out = append(r.out, `{"channels":{`...)
 	for i := range list {
@@ -56,7 +56,7 @@ func (r *request) showChannel() error {
 	if want&cache != 0 && r.app.Options().StrictInfo {
 		want |= emptyCache
 	}
-	r.out = r.appendChannel(r.out, want, channel)
+	r.out = appendOccupancy(r.out, want, channel, r.server.options.Node.Channel(r.app, channel))
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (r *request) showStats() error {
 	if err := r.spendRead(); err != nil {
 		return err
 	}
-	o := r.app.Directory().Channel(r.args[1], r.server.options.Node.Now())
+	o := r.server.options.Node.Channel(r.app, r.args[1])
 	r.out = append(r.out, `{"occupied":`...)
 	r.out = strconv.AppendBool(r.out, o.Occupied())
 	r.out = append(r.out, `,"user_count":`...)
@@ -90,7 +90,7 @@ func (r *request) listUsers() error {
 	if err := r.spendRead(); err != nil {
 		return err
 	}
-	members, ok := r.app.Directory().Members(r.args[1])
+	members, ok := r.server.options.Node.Members(r.app, r.args[1])
 	if !ok {
 		return &refusal{status: fasthttp.StatusNotFound, json: "{}"}
 	}

@@ -81,6 +81,14 @@ func TestQueries(t *testing.T) {
 			}
 			f.call(appPath+tt.path, "").check(t, tt.status, tt.answer)
 		})
+		t.Run("on_another_node/"+tt.name, func(t *testing.T) {
+			f := newCluster(t, nil)
+			if tt.given != nil {
+				tt.given(f.fixture)
+				f.hub.Settle()
+			}
+			f.call(appPath+tt.path, "").check(t, tt.status, tt.answer)
+		})
 	}
 }
 

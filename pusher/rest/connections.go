@@ -14,7 +14,7 @@ func (r *request) countConnections() error {
 		return err
 	}
 	r.out = append(r.out, `{"connections":`...)
-	r.out = strconv.AppendInt(r.out, r.app.Connections(), 10)
+	r.out = strconv.AppendInt(r.out, r.server.options.Node.AppConnections(r.app), 10)
 	r.out = append(r.out, '}')
 	return nil
 }

@@ -147,8 +147,16 @@ func (r *request) addChannel(channel string) {
 }
 
 // checkOverload refuses a trigger for several channels before the first gets it,
-// so that trying again repeats nothing.
+// so that trying again repeats nothing, and any if the node is to refuse while
+// the others are out of reach.
 func (r *request) checkOverload() error {
+	if s := r.server; s.options.RefuseDegraded && s.options.Node.Degraded() {
+		s.counters.refusedDegraded.Add(1)
+		return &refusal{
+			status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+			text: "Service unavailable: the other nodes are out of reach. Try again in 1 s.",
+		}
+	}
 	if len(r.channels) > 1 && r.server.options.Node.Overloaded(r.app, r.channels) {
 		return r.overloaded(pusher.ErrOverloaded)
 	}
@@ -184,13 +192,14 @@ func (r *request) appendTriggered(e *event) {
 	}
 	want := e.attributes()
 	r.out = append(r.out, `{"channels":{`...)
+	r.lookAtChannels()
 	for i, channel := range r.channels {
 		if i > 0 {
 			r.out = append(r.out, ',')
 		}
 		r.out = gjson.AppendJSONString(r.out, channel)
 		r.out = append(r.out, ':')
-		r.out = r.appendChannel(r.out, want, channel)
+		r.out = appendOccupancy(r.out, want, channel, r.occupancies[i])
 	}
 	r.out = append(r.out, "}}"...)
 }

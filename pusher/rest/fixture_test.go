@@ -23,6 +23,7 @@ import (
 	"github.com/valyala/fasthttp/fasthttputil"
 
 	"resound/channels"
+	"resound/channels/cluster"
 	"resound/pusher"
 )
 
@@ -89,6 +90,12 @@ type fixture struct {
 // newFixture starts a server with one app and whatever change makes of both.
 func newFixture(t *testing.T, change func(*Options, *pusher.AppOptions)) *fixture {
 	t.Helper()
+	return newFixtureIn(t, nil, change)
+}
+
+// newFixtureIn is newFixture for a node of a cluster.
+func newFixtureIn(t *testing.T, adapter cluster.Adapter, change func(*Options, *pusher.AppOptions)) *fixture {
+	t.Helper()
 	o := Options{Logger: slog.New(slog.DiscardHandler)}
 	app := pusher.AppConfig{ID: appID, Key: appKey, Secret: appSecret}
 	if change != nil {
@@ -97,7 +104,7 @@ func newFixture(t *testing.T, change func(*Options, *pusher.AppOptions)) *fixtur
 	node, err := pusher.NewNode(pusher.Options{Apps: []pusher.AppConfig{
 		app,
 		{ID: "off", Key: "off-key", Secret: appSecret, Options: pusher.AppOptions{Disabled: true}},
-	}, Now: func() time.Time { return testNow }})
+	}, Now: func() time.Time { return testNow }, Cluster: adapter})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +301,7 @@ func (f *fixture) join(channel string, ids ...string) {
 func (f *fixture) joinAs(channel, id, info string) {
 	f.t.Helper()
 	m := &channels.Member{ID: strings.Trim(id, `"`), IDJSON: id, Info: info}
-	_, _, err := f.app.Directory().Join(channel, 0, m, 0, nil, testNow, func(channels.Interest, uint64) {})
+	_, _, err := f.app.Directory().Join(channel, 0, m, 0, nil, testNow)
 	if err != nil {
 		f.t.Fatal(err)
 	}

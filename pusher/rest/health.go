@@ -64,12 +64,18 @@ func (s *Server) readiness() Readiness {
 	if s.options.Ready != nil {
 		state = s.options.Ready()
 	}
-	switch node := s.options.Node; {
+	node := s.options.Node
+	if state.Degraded == "" && node.Degraded() {
+		state.Degraded = "redis"
+	}
+	switch {
 	case state.Waiting != "":
 	case node.Draining():
 		state.Waiting = "draining"
 	case node.OverCapacity():
 		state.Waiting = "over capacity"
+	case s.options.RefuseDegraded && node.Degraded():
+		state.Waiting = "degraded"
 	}
 	return state
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"resound/channels"
 	"resound/pusher"
 )
 
@@ -32,9 +33,20 @@ type Node interface {
 	// TerminateUser may keep userID. Its only error is pusher.ErrOverloaded.
 	TerminateUser(app *pusher.App, userID string) error
 
+	// Channel, AppendChannels, Channels, Members and AppConnections tell of the whole
+	// cluster, and of the node alone when there is none or it does not answer.
+	Channel(app *pusher.App, name string) channels.Occupancy
+	AppendChannels(dst []channels.Occupancy, app *pusher.App, names []string) []channels.Occupancy
+	Channels(app *pusher.App, prefix string) []channels.NamedOccupancy
+	Members(app *pusher.App, name string) (members []*channels.Member, ok bool)
+	AppConnections(app *pusher.App) int64
+
 	Now() time.Time
 	Draining() bool
 	OverCapacity() bool
+
+	// Degraded reports whether the other nodes are out of reach.
+	Degraded() bool
 }
 
 // Options of a Server. Every zero value is the documented default.
@@ -64,6 +76,11 @@ type Options struct {
 	// SkipTimestampCheck accepts signatures of any age, as Reverb does. Otherwise
 	// auth_timestamp may be 600 s old or ahead.
 	SkipTimestampCheck bool
+
+	// RefuseDegraded answers triggers and GET /ready with 503 while the other nodes
+	// of the cluster are out of reach. Otherwise what is triggered is delivered on
+	// this node at once and on the others when they are back.
+	RefuseDegraded bool
 
 	// Fallback is for clients that cannot speak WebSocket.
 	Fallback FallbackOptions
@@ -98,9 +115,9 @@ type Readiness struct {
 	// means that it may.
 	Waiting string
 
-	// Degraded names what is away while the node goes on serving, "redis" for
-	// one. Empty means nothing. It does not make the node unready: a load
-	// balancer would take every node out at once.
+	// Degraded names what is away while the node goes on serving. Empty means
+	// nothing, or "redis" when the cluster is out of reach. It does not make the
+	// node unready: a load balancer would take every node out at once.
 	Degraded string
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"resound/auth"
+	"resound/channels"
 	"resound/pusher"
 )
 
@@ -37,6 +38,8 @@ type request struct {
 	events   []event
 	channels []string
 	unique   map[string]struct{}
+
+	occupancies []channels.Occupancy // of channels
 }
 
 func (r *request) begin(s *Server, ctx *fasthttp.RequestCtx) {
@@ -57,6 +60,7 @@ func (r *request) end() {
 	clear(r.events)
 	clear(r.channels)
 	clear(r.unique)
+	clear(r.occupancies)
 	r.query.Reset()
 	kept := request{
 		query:     r.query,
@@ -65,6 +69,8 @@ func (r *request) end() {
 		events:    r.events[:0],
 		channels:  r.channels[:0],
 		unique:    r.unique,
+
+		occupancies: r.occupancies[:0],
 	}
 	if cap(kept.out) > maxKeptBytes {
 		kept.out = nil
@@ -73,7 +79,7 @@ func (r *request) end() {
 		kept.canonical = nil
 	}
 	if cap(kept.channels) > maxKeptBytes/16 {
-		kept.channels, kept.unique = nil, nil
+		kept.channels, kept.unique, kept.occupancies = nil, nil, nil
 	}
 	*r = kept
 }

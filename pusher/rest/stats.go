@@ -14,6 +14,7 @@ type Stats struct {
 	SignatureFailures uint64 // requests answered 401
 	RateLimited       uint64 // requests answered 429
 	Overloaded        uint64 // triggers answered 503 because deliveries wait
+	RefusedDegraded   uint64 // triggers answered 503 because other nodes are out of reach
 	Panics            uint64 // requests answered 500
 
 	FallbackSessions int // open now
@@ -28,6 +29,7 @@ func (s *Server) Stats() Stats {
 		SignatureFailures: c.signatureFailures.Load(),
 		RateLimited:       c.rateLimited.Load(),
 		Overloaded:        c.overloaded.Load(),
+		RefusedDegraded:   c.refusedDegraded.Load(),
 		Panics:            c.panics.Load(),
 		FallbackSessions:  s.fallback.count(),
 		Shield:            s.shields.counters.Stats(),
@@ -43,6 +45,7 @@ type counters struct {
 	signatureFailures atomic.Uint64
 	rateLimited       atomic.Uint64
 	overloaded        atomic.Uint64
+	refusedDegraded   atomic.Uint64
 	panics            atomic.Uint64
 }
 

@@ -60,7 +60,8 @@ type Options struct {
 	// Present, if set, is asked before a channel_vacated (userID empty) or a
 	// member_removed that was held back is sent. True drops it: the client is
 	// there, whatever order the news came in. It is called without any lock and
-	// may take the caller's own; it should answer in microseconds.
+	// may take the caller's own; while it thinks, what else was held back for the
+	// app waits.
 	Present func(appID, channel, userID string) bool
 
 	// Outbox holds accepted events until they are sent. Nil means in memory.

@@ -17,10 +17,7 @@ func (c *Config) checkServer(r *report) {
 		path := serverSection + "plain_port"
 		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}
-	if s.Scaling.Enabled {
-		path := serverSection + "scaling.enabled"
-		r.fail("%s (%s): scaling is not available in this version", path, c.origins[path])
-	}
+	c.checkScaling(r)
 	if s.MaxOutboundBytes > 0 && int64(s.MaxOutboundBytes) < s.MaxRequestBytes {
 		r.warn(serverSection+"max_outbound_bytes",
 			formatNumber(int64(s.MaxOutboundBytes))+" is less than max_request_size "+formatNumber(s.MaxRequestBytes)+

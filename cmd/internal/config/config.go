@@ -98,20 +98,50 @@ type TLS struct {
 
 // Scaling is how nodes reach each other (`servers.reverb.scaling`).
 type Scaling struct {
-	Enabled bool
-	Channel string
-	Redis   Redis
+	Enabled  bool
+	Channel  string // begins what the cluster uses in Redis, behind Redis.Prefix
+	OnOutage OnOutage
+	Redis    Redis
 }
 
-// Redis is one Redis server (`servers.reverb.scaling.server`).
+// OnOutage says what a node does while Redis is out of reach.
+type OnOutage string
+
+// The values of OnOutage.
+const (
+	// OnOutageServe delivers on this node at once and on the others later.
+	OnOutageServe OnOutage = "serve"
+	// OnOutageRefuse answers triggers and GET /ready with 503.
+	OnOutageRefuse OnOutage = "refuse"
+)
+
+// Redis is how to reach Redis (`servers.reverb.scaling.server`). With scaling,
+// what URL and Host say beyond a host name is in the other fields.
 type Redis struct {
-	URL      string // when set, it overrides the fields below
+	URL      string
 	Host     string
 	Port     int
 	Username string
 	Password string
 	Database int
 	Timeout  time.Duration
+	Scheme   string // as in Laravel; "tls" or "rediss" sets TLS
+	TLS      bool
+	Prefix   string
+
+	// Cluster is HOST:PORT of some nodes of a Redis Cluster; Sentinel.Addresses
+	// are those of sentinels. At most one of them is not empty, and Host and Port
+	// do not count then.
+	Cluster  []string
+	Sentinel Sentinel
+}
+
+// Sentinel is how to find a server through sentinels.
+type Sentinel struct {
+	Addresses []string
+	Master    string
+	Username  string
+	Password  string
 }
 
 // App is one app (`apps.apps[]`): who may connect and its limits.

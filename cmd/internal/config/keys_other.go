@@ -32,7 +32,6 @@ const belongsToServer = "belongs below servers.reverb and is ignored here"
 var laterServerPaths = []string{
 	"compression", "proxy_protocol", "unix_socket",
 	"monitoring.storage", "monitoring.alerts", "monitoring.channels",
-	"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
 }
 
 // laterEnvNames are environment names of such features that follow no key.

@@ -20,7 +20,7 @@ func only(value string) func(string) (string, error) {
 	}
 }
 
-// oneOf refines a text that is one of several.
+// oneOf refines a text that is one of a few, in any case.
 func oneOf(values ...string) func(string) (string, error) {
 	return func(text string) (string, error) {
 		text = strings.ToLower(strings.TrimSpace(text))
@@ -29,6 +29,19 @@ func oneOf(values ...string) func(string) (string, error) {
 		}
 		return text, nil
 	}
+}
+
+// maxPrefixBytes bounds what begins every key of a cluster in Redis.
+const maxPrefixBytes = 200
+
+// redisPrefix refines what begins keys in Redis, where braces say which part of a
+// key decides its place.
+func redisPrefix(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxPrefixBytes || strings.ContainsAny(text, "{}\r\n") {
+		return "", fmt.Errorf("a text of at most %d bytes without braces", maxPrefixBytes)
+	}
+	return text, nil
 }
 
 // listenHost refines the address to listen on.

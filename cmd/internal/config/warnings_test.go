@@ -67,7 +67,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		{"a secret without an id in the file", setup{file: "apps: {apps: [{secret: " + secret + "}]}"}},
 		{"a secret as a list", setup{file: "apps: {apps: [{app_id: a, key: b, secret: [" + secret + "]}]}"}},
 		{"two apps with one secret and one key", setup{file: "apps: {apps: [{app_id: a, key: b, secret: " + secret + "}, {app_id: a, key: b, secret: " + secret + "}]}"}},
-		{"Redis", setup{environ: []string{"REDIS_URL=redis://:" + secret + "@localhost", "REDIS_PASSWORD=" + secret, "REVERB_SCALING_ENABLED=1"}}},
+		{"Redis", setup{environ: []string{"REDIS_URL=http://:" + secret + "@localhost", "REDIS_PASSWORD=" + secret, "REVERB_SCALING_ENABLED=1"}}},
 		{"a bad line of .env", setup{envFile: "REVERB_APP_SECRET=" + secret + " " + secret}},
 		{"a missing quote in .env", setup{envFile: "REVERB_APP_SECRET=\"" + secret}},
 		{"no name in .env", setup{envFile: "a b=" + secret}},

@@ -17,7 +17,6 @@ func TestPresenceTellsEachJoinAndLeaveOnce(t *testing.T) {
 			k.expectEvent(t, "Mark", "presence-room", "{}")
 		}
 	}
-	const added, removed = "pusher_internal:member_added", "pusher_internal:member_removed"
 	bob := `{"user_id":"bob"}`
 
 	steps := []struct {

@@ -19,14 +19,14 @@ type behavior struct {
 	check   func(t *testing.T, w *world)
 }
 
-// notApplicable lists the behaviors that this server does not have, and why.
+// notApplicable lists the behaviors that are not tested here, and why.
 var notApplicable = []struct {
 	item   int
 	name   string
 	reason string
 }{
-	{29, "http_event_through_redis", "this is one node without Redis"},
-	{30, "whisper_through_redis", "this is one node without Redis"},
+	{29, "http_event_through_redis", "it is in TestClusterIsOneServer"},
+	{30, "whisper_through_redis", "it is in TestClusterIsOneServer"},
 }
 
 func TestReverb(t *testing.T) {
@@ -59,7 +59,7 @@ func TestEveryBehaviorOfReverbIsAccountedFor(t *testing.T) {
 		seen[b.item]++
 	}
 	for _, b := range notApplicable {
-		t.Logf("reverb_%02d_%s does not apply: %s", b.item, b.name, b.reason)
+		t.Logf("reverb_%02d_%s is not tested here: %s", b.item, b.name, b.reason)
 		seen[b.item]++
 	}
 	for item := 1; item <= items; item++ {

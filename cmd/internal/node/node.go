@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
 	"resound/cmd/internal/monitor"
@@ -25,7 +27,8 @@ const (
 	expireInterval = 30 * time.Second
 
 	// recountInterval is how often subscription counts that were held back are
-	// looked at, and the counters that rates are made of are read.
+	// looked at, the counters that rates are made of are read, and the cluster is
+	// told of connections.
 	recountInterval = time.Second
 
 	// httpDrainTimeout is how long HTTP requests under way may take to end.
@@ -38,6 +41,7 @@ type Node struct {
 	config   atomic.Pointer[config.Config] // in force
 	log      *slog.Logger
 	protocol *pusher.Node
+	cluster  cluster.Adapter          // nil: the node is alone
 	shards   []*pusher.Shard          // by reactor
 	webhooks atomic.Pointer[webhooks] // nil while no app has any; see reloading
 	engine   *loop.Engine
@@ -90,8 +94,13 @@ func New(o Options) (_ *Node, err error) {
 			hooks.close() // puts back what it took from the store
 		}
 	}()
+	n.cluster, err = newCluster(&o)
+	if err != nil {
+		return nil, err
+	}
 	n.protocol, err = pusher.NewNode(pusher.Options{
 		Webhooks:               hooks.orNil(),
+		Cluster:                n.cluster,
 		Apps:                   appConfigs(o.Config),
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
@@ -140,6 +149,7 @@ func New(o Options) (_ *Node, err error) {
 		Path:               c.Path,
 		MaxRequestBytes:    int(c.MaxRequestBytes),
 		SkipTimestampCheck: !c.VerifyTimestamp,
+		RefuseDegraded:     c.Scaling.OnOutage == config.OnOutageRefuse,
 		Upgrade:            returnUpgrade,
 		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
@@ -205,6 +215,13 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.chores.Wait()
 	defer wg.Wait()
 	defer n.end()
+	if n.cluster != nil {
+		if err := n.cluster.Start(ctx, n.protocol.Deliverer()); err != nil {
+			n.engine.Close()
+			return fmt.Errorf("scaling: %w", err)
+		}
+		defer n.leaveCluster()
+	}
 
 	ended := make(chan error, 2)
 	wg.Go(func() {
@@ -280,6 +297,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 			}
 		case <-recount.C:
 			n.protocol.Recount()
+			n.protocol.StateConnections()
 			n.meter.Observe(n.reading())
 		case <-certificates.C:
 			n.cert.look(n.log)
@@ -291,3 +309,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 
 // Stats are the transport's counters.
 func (n *Node) Stats() loop.Stats { return n.engine.Stats() }
+
+// ClusterStats are the counters and gauges of the cluster; all zero for a node
+// alone.
+func (n *Node) ClusterStats() cluster.Stats { return n.protocol.ClusterStats() }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"resound/channels"
+	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
 	"resound/pusher"
@@ -40,6 +41,8 @@ type Options struct {
 	// Control makes the control socket of a node on a port. It may return neither
 	// a listener nor an error; so may Options: there is no control socket then.
 	Control func(port int) (*control.Listener, error)
+	// Cluster connects the node with others. Nil means as Config says.
+	Cluster cluster.Adapter
 }
 
 // limits are what the descriptors of the process allow.

@@ -132,13 +132,7 @@ func (w *webhooks) present(appID, channel, userID string) bool {
 		return false
 	}
 	a := n.AppByID(appID)
-	if a == nil {
-		return false
-	}
-	if userID == "" {
-		return a.Directory().Channel(channel, n.Now()).Occupied()
-	}
-	return a.Directory().IsMember(channel, userID)
+	return a != nil && n.Present(a, channel, userID)
 }
 
 var hookTypes = map[string]webhook.EventType{

@@ -18,6 +18,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/node"
 )
@@ -101,11 +102,17 @@ apps: {apps: [{app_id: "1", key: key, secret: secret, webhooks: [{url: "` + rece
 // runNode runs a node from a configuration file until stop is called.
 func runNode(t *testing.T, file string) (addr string, stop func()) {
 	t.Helper()
+	return runNodeIn(t, file, nil)
+}
+
+// runNodeIn runs a node of a cluster.
+func runNodeIn(t *testing.T, file string, adapter cluster.Adapter) (addr string, stop func()) {
+	t.Helper()
 	cfg, warnings, err := config.Load(config.Flags{ConfigFile: file}, nil, t.TempDir())
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
 	}
-	n, err := node.New(node.Options{Config: cfg, Logger: slog.New(slog.DiscardHandler)})
+	n, err := node.New(node.Options{Config: cfg, Logger: slog.New(slog.DiscardHandler), Cluster: adapter})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,411 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"resound/channels/cluster"
+)
+
+const (
+	maxTopicBatch    = 512 // topics in one pipeline of SUBSCRIBEs
+	maxSnapshotBatch = 16  // channels in one call of snapshotScript
+
+	// maxSubscribeFailures in a row end the session.
+	maxSubscribeFailures = 5
+)
+
+// request is a Watch or an Unwatch.
+type request struct {
+	channel  cluster.Channel
+	watch    bool
+	snapshot bool
+}
+
+// topic is one to which this node is or wants to be subscribed. Owned by bus.run.
+type topic struct {
+	channels   []request // those watched; snapshot is true when one was asked for
+	asked      []request // those to be answered once subscribed
+	subscribed *link     // nil when not
+	dirty      bool      // is in bus.dirty
+}
+
+// bus keeps the subscriptions of topics in step with what is watched. One
+// goroutine does all: it takes the requests that came meanwhile, subscribes and
+// unsubscribes, reads the snapshots, answers.
+type bus struct {
+	adapter *Adapter
+	links   *links
+
+	mu       sync.Mutex
+	requests []request
+	watching map[cluster.Channel]int // Watches among requests, and taken but not begun
+	broken   []*link                 // links that were lost
+	lost     []string                // topics that the server unsubscribed by itself
+	topics   int                     // subscribed, for Stats
+	wake     chan struct{}           // has a value when there is something to do
+
+	// Owned by run.
+	byTopic  map[uint32]*topic
+	dirty    []uint32
+	ready    []request // channels whose snapshot is to be read
+	cleared  uint64    // the epoch of the above
+	failures int       // of subscribing, in a row
+}
+
+func (b *bus) init(a *Adapter) {
+	b.adapter = a
+	b.watching = make(map[cluster.Channel]int)
+	b.byTopic = make(map[uint32]*topic)
+	b.wake = make(chan struct{}, 1)
+}
+
+func (b *bus) ring() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// ask enqueues a request.
+func (b *bus) ask(r request) {
+	b.mu.Lock()
+	if b.adapter.accepting.Load() {
+		b.requests = append(b.requests, r)
+		if r.watch && r.snapshot {
+			b.watching[r.channel]++
+		}
+	}
+	b.mu.Unlock()
+	b.ring()
+}
+
+// coming reports whether a Watch with snapshot waits for its turn.
+func (b *bus) coming(c cluster.Channel) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.watching[c] > 0
+}
+
+// clear forgets the requests that wait; run forgets the rest when it sees that
+// the epoch has changed.
+func (b *bus) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.requests = nil
+	clear(b.watching)
+	b.ring()
+}
+
+func (b *bus) subscribed() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.topics
+}
+
+// open connects to the servers that publish, and subscribes to what concerns all.
+func (b *bus) open(s *session) error {
+	b.byTopic, b.dirty, b.ready = make(map[uint32]*topic), nil, nil
+	b.mu.Lock()
+	b.broken, b.lost, b.topics = nil, nil, 0
+	b.mu.Unlock()
+	b.links = newLinks(b, s)
+	return b.links.open()
+}
+
+// close drops the connections.
+func (b *bus) close() {
+	if b.links != nil {
+		b.links.close()
+	}
+	b.mu.Lock()
+	b.topics = 0
+	b.mu.Unlock()
+}
+
+func (b *bus) run(s *session) {
+	check := time.NewTicker(linkCheckInterval)
+	defer check.Stop()
+	for {
+		if err := b.turn(s); err != nil {
+			s.fail(fmt.Errorf("the bus is lost: %w", err))
+			return
+		}
+		if len(b.dirty) > 0 || len(b.ready) > 0 {
+			continue
+		}
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-b.wake:
+		case <-check.C:
+			b.links.check(s.ctx)
+		}
+	}
+}
+
+// turn does a bounded part of what there is to do.
+func (b *bus) turn(s *session) error {
+	epoch := b.adapter.epoch.Load()
+	if epoch != b.cleared {
+		b.forget()
+		b.cleared = epoch
+	}
+	if err := b.mend(s, epoch); err != nil {
+		return err
+	}
+	b.takeRequests(epoch)
+	if err := b.synchronize(s.ctx); err != nil {
+		return err
+	}
+	return b.readSnapshots(s, epoch)
+}
+
+// forget ends all watches.
+func (b *bus) forget() {
+	b.ready = nil
+	for id, t := range b.byTopic {
+		t.channels, t.asked = nil, nil
+		b.mark(id, t)
+	}
+}
+
+func (b *bus) mark(id uint32, t *topic) {
+	if !t.dirty {
+		t.dirty = true
+		b.dirty = append(b.dirty, id)
+	}
+}
+
+// mend opens links that were lost, and finds the topics that went with them.
+func (b *bus) mend(s *session, epoch uint64) error {
+	b.mu.Lock()
+	broken, lost := b.broken, b.lost
+	b.broken, b.lost = nil, nil
+	b.mu.Unlock()
+	if len(broken) == 0 && len(lost) == 0 {
+		return nil
+	}
+	for _, l := range broken {
+		if b.links.drop(l) {
+			b.adapter.options.Logger.Warn("a connection for subscriptions was lost", "address", l.address)
+		}
+	}
+	for _, name := range lost {
+		if id, ok := b.adapter.names.topicOf(name); ok && b.byTopic[id] != nil {
+			b.unsubscribed(id, b.byTopic[id], epoch)
+		}
+	}
+	for id, t := range b.byTopic {
+		if t.subscribed != nil && slices.Contains(broken, t.subscribed) {
+			b.unsubscribed(id, t, epoch)
+		}
+	}
+	return b.links.openWithin(s.timeout)
+}
+
+// unsubscribed notes that a topic's messages were missed: channels whose state is
+// followed are answered again.
+func (b *bus) unsubscribed(id uint32, t *topic, epoch uint64) {
+	if t.subscribed != nil {
+		b.count(-1)
+	}
+	t.subscribed = nil
+	b.mark(id, t)
+	for _, r := range t.channels {
+		if !r.snapshot {
+			continue
+		}
+		b.adapter.begin(r, id, epoch, true)
+		if !slices.ContainsFunc(t.asked, func(a request) bool { return a.snapshot && a.channel == r.channel }) {
+			t.asked = append(t.asked, r)
+		}
+	}
+}
+
+func (b *bus) count(by int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.topics += by
+}
+
+func (b *bus) takeRequests(epoch uint64) {
+	b.mu.Lock()
+	if b.adapter.epoch.Load() != epoch {
+		b.mu.Unlock()
+		b.ring() // they are of the next epoch
+		return
+	}
+	requests := b.requests
+	b.requests = nil
+	b.mu.Unlock()
+	for _, r := range requests {
+		id := b.adapter.names.topic(r.channel)
+		t := b.byTopic[id]
+		if r.watch {
+			if t == nil {
+				t = &topic{}
+				b.byTopic[id] = t
+			}
+			b.watchOn(id, t, r, epoch)
+		} else if t != nil {
+			t.remove(r.channel)
+			b.adapter.unwatch(r.channel, id, epoch)
+			if len(t.channels) == 0 {
+				b.mark(id, t)
+			}
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.adapter.epoch.Load() != epoch {
+		return // clear has seen or will see to it
+	}
+	for _, r := range requests {
+		if r.watch && r.snapshot && b.watching[r.channel] > 0 {
+			if b.watching[r.channel]--; b.watching[r.channel] == 0 {
+				delete(b.watching, r.channel)
+			}
+		}
+	}
+}
+
+func (b *bus) watchOn(id uint32, t *topic, r request, epoch uint64) {
+	if i := t.find(r.channel); i < 0 {
+		t.channels = append(t.channels, r)
+	} else {
+		t.channels[i].snapshot = t.channels[i].snapshot || r.snapshot
+	}
+	b.adapter.begin(r, id, epoch, false)
+	if t.subscribed == nil {
+		t.asked = append(t.asked, r)
+		b.mark(id, t)
+	} else {
+		b.ready = append(b.ready, r)
+	}
+}
+
+// find returns the place of a watched channel, -1 when it is not.
+func (t *topic) find(c cluster.Channel) int {
+	return slices.IndexFunc(t.channels, func(r request) bool { return r.channel == c })
+}
+
+func (t *topic) remove(c cluster.Channel) {
+	of := func(r request) bool { return r.channel == c }
+	t.channels = slices.DeleteFunc(t.channels, of)
+	t.asked = slices.DeleteFunc(t.asked, of)
+}
+
+// synchronize subscribes to and unsubscribes from some of the dirty topics.
+func (b *bus) synchronize(ctx context.Context) error {
+	batch := b.dirty[:min(len(b.dirty), maxTopicBatch)]
+	b.dirty = b.dirty[len(batch):]
+	var add, remove []uint32
+	for _, id := range batch {
+		t := b.byTopic[id]
+		t.dirty = false
+		switch {
+		case len(t.channels) > 0 && t.subscribed == nil:
+			add = append(add, id)
+		case len(t.channels) > 0:
+			b.answer(t)
+		case t.subscribed != nil:
+			remove = append(remove, id)
+		default:
+			delete(b.byTopic, id)
+		}
+	}
+	b.links.unsubscribe(ctx, remove, b.byTopic)
+	for _, id := range remove {
+		b.count(-1)
+		delete(b.byTopic, id)
+	}
+	failure := b.links.subscribe(ctx, add, b.byTopic)
+	for _, id := range add {
+		if t := b.byTopic[id]; t.subscribed != nil {
+			b.count(+1)
+			b.answer(t)
+		} else {
+			b.mark(id, t)
+		}
+	}
+	if failure == nil {
+		b.failures = 0
+		return nil
+	}
+	if b.failures++; b.failures > maxSubscribeFailures || !pause(ctx, b.failures) {
+		return failure
+	}
+	return nil
+}
+
+// answer makes ready those who waited for a topic.
+func (b *bus) answer(t *topic) {
+	b.ready = append(b.ready, t.asked...)
+	t.asked = nil
+}
+
+// readSnapshots answers some of the channels whose topic is subscribed.
+func (b *bus) readSnapshots(s *session, epoch uint64) error {
+	batch := b.ready[:min(len(b.ready), maxTopicBatch)]
+	b.ready = b.ready[len(batch):]
+	byBucket := make(map[int][]request)
+	reading := make(map[cluster.Channel]bool)
+	for _, r := range batch {
+		id := b.adapter.names.topic(r.channel)
+		t := b.byTopic[id]
+		switch {
+		case t == nil || t.find(r.channel) < 0: // unwatched meanwhile
+			continue
+		case t.subscribed == nil: // lost meanwhile
+			t.asked = append(t.asked, r)
+			b.mark(id, t)
+			continue
+		case !r.snapshot:
+			b.adapter.finish(r.channel, id, epoch, nil)
+			continue
+		case reading[r.channel]:
+			// Once it is answered more is told, which one read now would not know.
+			b.ready = append(b.ready, r)
+			continue
+		}
+		reading[r.channel] = true
+		byBucket[bucketOf(id)] = append(byBucket[bucketOf(id)], r)
+	}
+	for len(byBucket) > 0 {
+		var calls []call
+		var asked [][]request
+		for bucket, list := range byBucket {
+			n := min(len(list), maxSnapshotBatch)
+			args := []string{""}
+			for _, r := range list[:n] {
+				args = append(args, b.adapter.names.cid(b.adapter.names.topic(r.channel), r.channel))
+				b.adapter.begin(r, b.adapter.names.topic(r.channel), epoch, false)
+			}
+			calls = append(calls, call{snapshotScript, b.adapter.names.base[bucket], args})
+			asked = append(asked, list[:n])
+			if byBucket[bucket] = list[n:]; n == len(list) {
+				delete(byBucket, bucket)
+			}
+		}
+		results, err := s.eval(s.ctx, calls)
+		if err != nil {
+			return err
+		}
+		for i, result := range results {
+			snapshots, err := readSnapshots(result, len(asked[i]))
+			if err != nil {
+				return err
+			}
+			for j, r := range asked[i] {
+				if !b.adapter.finish(r.channel, b.adapter.names.topic(r.channel), epoch, snapshots[j]) {
+					b.ready = append(b.ready, r)
+				}
+			}
+		}
+	}
+	return nil
+}

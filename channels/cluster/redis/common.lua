@@ -1,0 +1,106 @@
+-- KEYS[1] is the bucket, "{prefix:db:bucket}": all its keys begin with it and so
+-- live in one slot. ARGV[1] is PUBLISH or SPUBLISH. A channel is named by its cid:
+-- topic, app and name, each after its length. Keys of a bucket:
+--
+--   :n        the last number given to an edge or kept publication
+--   :o:APP    cid -> subscriptions of all nodes, of the app's occupied channels
+--   :h:CID    node -> "incarnation:subscriptions"
+--   :s:CID    user -> "node:incarnation;" for each node the user is present through
+--   :m:CID    user -> number of member_added, a space, the member
+--   :k:CID    kept publication: origin, number, the rest of its message
+--   :i:INC:h  cids held by an incarnation, :i:INC:s its seats as cid and user
+--   :d        incarnations that were cleaned up -> when
+--   :r:CALLER number of the caller's last call, and its answer
+local base = KEYS[1]
+
+local function number()
+  local n = redis.call('INCR', base .. ':n')
+  if n == 1 then
+    -- Begin at the clock, so that numbers rise even when the state was lost.
+    local t = redis.call('TIME')
+    n = t[1] * 1000000 + t[2]
+    redis.call('SET', base .. ':n', string.format('%.0f', n))
+  end
+  return string.format('%.0f', n)
+end
+
+local function publish(cid, message)
+  redis.call(ARGV[1], base .. ':' .. struct.unpack('>Ic0', cid), message)
+end
+
+local function edge(kind, cid, user, member)
+  local seq = number()
+  publish(cid, 'rs\1E' .. cid .. struct.pack('>BIc0Ic0Ic0', kind, #seq, seq, #user, user, #member, member))
+  return seq
+end
+
+-- hold returns the kind of edge and its number, and all subscriptions.
+local function hold(node, k, cid, n)
+  local key, held = base .. ':h:' .. cid, 0
+  local before = redis.call('HGET', key, node)
+  if before then held = tonumber(string.match(before, ':(%d+)$')) end
+  if n > 0 then
+    redis.call('HSET', key, node, k .. ':' .. n)
+  else
+    redis.call('HDEL', key, node)
+  end
+  local _, app = struct.unpack('>Ic0Ic0', cid)
+  local occupied = base .. ':o:' .. app
+  local total = redis.call('HINCRBY', occupied, cid, n - held)
+  if total == 0 then
+    redis.call('HDEL', occupied, cid)
+    if held > 0 then return 2, edge(2, cid, '', ''), 0 end
+  elseif total == n - held then
+    return 1, edge(1, cid, '', ''), total
+  end
+  return 0, '', total
+end
+
+-- seat returns the kind of edge and the number as of which the user is a member.
+local function seat(node, k, cid, user, member)
+  local seats, members = base .. ':s:' .. cid, base .. ':m:' .. cid
+  local by = redis.call('HGET', seats, user)
+  if by then
+    by = string.gsub(by, node .. ':%d+;', '')
+    redis.call('HSET', seats, user, by .. node .. ':' .. k .. ';')
+    return 0, string.match(redis.call('HGET', members, user), '^%d+')
+  end
+  local seq = edge(3, cid, user, member)
+  redis.call('HSET', seats, user, node .. ':' .. k .. ';')
+  redis.call('HSET', members, user, seq .. ' ' .. member)
+  return 3, seq
+end
+
+-- unseat takes back the seat of a node, of that incarnation only when k is a
+-- number, and returns the kind of edge, its number and the member.
+local function unseat(node, k, cid, user)
+  local seats, members = base .. ':s:' .. cid, base .. ':m:' .. cid
+  local by = redis.call('HGET', seats, user)
+  if not by then return 0, '', '' end
+  local left, found = string.gsub(by, node .. ':' .. k .. ';', '')
+  if found == 0 then return 0, '', '' end
+  if left ~= '' then
+    redis.call('HSET', seats, user, left)
+    return 0, '', ''
+  end
+  local member = string.gsub(redis.call('HGET', members, user), '^%d+ ', '')
+  redis.call('HDEL', seats, user)
+  redis.call('HDEL', members, user)
+  return 4, edge(4, cid, user, member), member
+end
+
+-- A call that is repeated because its answer was lost gets the same answer, one
+-- that was overtaken by a later call of the caller does nothing.
+local function answered(caller, call)
+  local last = redis.call('GET', base .. ':r:' .. caller)
+  if not last then return nil end
+  local before, answer = string.match(last, '^(%d+) (.*)$')
+  if tonumber(before) < tonumber(call) then return nil end
+  if before ~= call then return {} end
+  return cmsgpack.unpack(answer)
+end
+
+local function remember(caller, call, answer)
+  redis.call('SET', base .. ':r:' .. caller, call .. ' ' .. cmsgpack.pack(answer), 'EX', 600)
+  return answer
+end

@@ -1,0 +1,332 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"resound/channels/cluster"
+)
+
+const (
+	maxPurged  = 500 // statements that one call of purgeScript ends
+	maxClaimed = 1024
+)
+
+// incarnationName is how scripts name a registration of a node.
+type incarnationName struct {
+	node   string
+	number uint64
+}
+
+func (i incarnationName) String() string { return i.node + ":" + decimal(i.number) }
+
+// lease is what heartbeats carry.
+type lease struct {
+	mu       sync.Mutex
+	mine     map[string]int64 // app -> connections on this node
+	changed  map[string]bool  // apps whose number was not told yet
+	all      map[string]int64 // app -> connections, as of the last heartbeat
+	told     map[string]int64 // app -> of this node in all
+	nodes    int
+	cleaning []incarnationName // claimed, to be cleaned up in this order
+	cleaned  []incarnationName // to be told
+	wake     chan struct{}     // has a value when cleaning may not be empty
+}
+
+func (l *lease) init() {
+	l.reset()
+	l.wake = make(chan struct{}, 1)
+}
+
+// reset forgets what was stated, and what is being cleaned up: its claim ends.
+func (l *lease) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mine, l.changed = make(map[string]int64), make(map[string]bool)
+	l.all, l.told = nil, make(map[string]int64)
+	l.cleaning, l.cleaned = nil, nil
+}
+
+func (l *lease) setConnections(app string, connections int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if connections == 0 {
+		delete(l.mine, app)
+	} else {
+		l.mine[app] = connections
+	}
+	l.changed[app] = true
+}
+
+func (l *lease) otherConnections(app string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return max(l.all[app]-l.told[app], 0)
+}
+
+func (l *lease) nodeCount() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.nodes
+}
+
+// tell returns the end of leaseScript's arguments, and what they tell.
+func (l *lease) tell() (args []string, cleaned int, connections map[string]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	args = append(args, strconv.Itoa(len(l.cleaned)))
+	for _, i := range l.cleaned {
+		args = append(args, i.String())
+	}
+	args = append(args, strconv.Itoa(len(l.cleaning)))
+	for _, i := range l.cleaning {
+		args = append(args, i.String())
+	}
+	connections = make(map[string]int64, len(l.changed))
+	for app := range l.changed {
+		connections[app] = l.mine[app]
+		args = append(args, app, strconv.FormatInt(l.mine[app], 10))
+	}
+	clear(l.changed)
+	return args, len(l.cleaned), connections
+}
+
+// keepLease renews the lease until the session ends, and registers anew when it
+// was lost.
+func (a *Adapter) keepLease(s *session) {
+	beat := time.NewTicker(a.options.Lease / heartbeats)
+	defer beat.Stop()
+	renewed := time.Now()
+	for {
+		var held bool
+		var err error
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.register:
+		case <-beat.C:
+			sent := time.Now()
+			ctx, cancel := context.WithTimeout(s.ctx, max(a.staleAfter()-sent.Sub(renewed), s.timeout/4))
+			held, err = a.askLease(ctx, s, "renew", "")
+			cancel()
+			renewed = sent
+		}
+		if err == nil && !held {
+			if err = a.reregister(s); err == nil {
+				renewed = time.Now()
+			}
+		}
+		if err != nil {
+			s.fail(fmt.Errorf("the lease was not renewed: %w", err))
+			return
+		}
+	}
+}
+
+// reregister begins anew within a session: the lease had ended, or the server may
+// lack what was stated.
+func (a *Adapter) reregister(s *session) error {
+	if a.closing.Load() {
+		return nil
+	}
+	a.options.Logger.Warn("this node states everything again: its lease had ended, or redis was replaced")
+	a.counters.fenced.Add(1)
+	a.forget()
+	if err := a.registerAnew(s); err != nil {
+		return err
+	}
+	a.accept(s)
+	a.deliverer.Restate()
+	return nil
+}
+
+// registerAnew takes the next incarnation. What the last one stated ends with its
+// lease unless it is stated again.
+func (a *Adapter) registerAnew(s *session) error {
+	a.lease.reset()
+	last := a.incarnation.Load()
+	a.incarnation.Add(1)
+	old := ""
+	if last > 0 {
+		old = incarnationName{a.node, last}.String()
+	}
+	_, err := a.askLease(s.ctx, s, "register", old)
+	return err
+}
+
+// askLease runs leaseScript. held is false when this node has no lease any more.
+func (a *Adapter) askLease(ctx context.Context, s *session, what, old string) (held bool, err error) {
+	tail, cleaned, connections := a.lease.tell()
+	ms := strconv.FormatInt(a.options.Lease.Milliseconds(), 10)
+	args := append([]string{what, a.node, decimal(a.incarnation.Load()), ms, ms, old}, tail...)
+	results, err := s.eval(ctx, []call{{leaseScript, a.names.root, args}})
+	if err != nil {
+		return false, err
+	}
+	answer, err := results[0].ToArray()
+	if err != nil {
+		return false, err
+	}
+	if len(answer) == 0 || int64Of(answer[0]) == 0 {
+		return false, nil
+	}
+	if len(answer) < 4 {
+		return false, errors.New("the answer about the lease is not understood")
+	}
+	claimed, err := answer[2].AsStrSlice()
+	if err != nil {
+		return false, err
+	}
+	all, err := answer[3].AsStrSlice()
+	if err != nil {
+		return false, err
+	}
+	a.lease.hear(int(int64Of(answer[1])), cleaned, connections, claimed, all)
+	return true, nil
+}
+
+// hear takes leaseScript's answer.
+func (l *lease) hear(nodes, cleaned int, connections map[string]int64, claimed, all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nodes = nodes
+	l.cleaned = l.cleaned[min(cleaned, len(l.cleaned)):]
+	for app, n := range connections {
+		l.told[app] = n
+	}
+	l.all = make(map[string]int64, len(all)/2)
+	for i := 0; i+1 < len(all); i += 2 {
+		l.all[all[i]], _ = strconv.ParseInt(all[i+1], 10, 64)
+	}
+	for _, name := range claimed {
+		node, number, _ := strings.Cut(name, ":")
+		if len(l.cleaning) < maxClaimed {
+			l.cleaning = append(l.cleaning, incarnationName{node, seqOf(number)})
+		}
+	}
+	if len(claimed) > 0 {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// next returns the incarnation to clean up.
+func (l *lease) next() (i incarnationName, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.cleaning) == 0 {
+		return incarnationName{}, false
+	}
+	return l.cleaning[0], true
+}
+
+// done moves the incarnation that was cleaned up to those to be told.
+func (l *lease) done(i incarnationName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.cleaning) > 0 && l.cleaning[0] == i {
+		l.cleaning = l.cleaning[1:]
+		l.cleaned = append(l.cleaned, i)
+	}
+}
+
+// cleanUp ends the statements of nodes that are gone, those this node has claimed.
+func (a *Adapter) cleanUp(s *session) {
+	for {
+		i, ok := a.lease.next()
+		if !ok {
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-a.lease.wake:
+			}
+			continue
+		}
+		if err := a.purge(s.ctx, s, i.node, i.number); err != nil {
+			s.fail(fmt.Errorf("a node that is gone was not cleaned up: %w", err))
+			return
+		}
+		a.options.Logger.Info("cleaned up after a node that is gone", "node", i.node)
+		a.lease.done(i)
+	}
+}
+
+// purge ends all statements of an incarnation, which is refused from then on, and
+// tells the edges. It may be repeated.
+func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnation uint64) error {
+	a.cleaning.Lock()
+	defer a.cleaning.Unlock()
+	left := make([]int, buckets)
+	for b := range left {
+		left[b] = b
+	}
+	for len(left) > 0 {
+		batch := left[:min(len(left), maxCalls)]
+		left = left[len(batch):]
+		calls := make([]call, len(batch))
+		for i, b := range batch {
+			calls[i] = call{purgeScript, a.names.base[b], []string{
+				s.publish, a.node, decimal(a.calls.Add(1)), node, decimal(incarnation), strconv.Itoa(maxPurged),
+			}}
+		}
+		results, err := s.eval(ctx, calls)
+		if err != nil {
+			return err
+		}
+		for i, result := range results {
+			more, err := a.purged(result)
+			if err != nil {
+				return err
+			}
+			if more {
+				left = append(left, batch[i])
+			}
+		}
+	}
+	return nil
+}
+
+// purged tells the edges of one call of purgeScript.
+func (a *Adapter) purged(result rueidis.RedisResult) (more bool, err error) {
+	answer, err := result.ToArray()
+	if err != nil {
+		return false, err
+	}
+	if len(answer)%5 != 1 {
+		return false, fmt.Errorf("an answer of %d values is not understood", len(answer))
+	}
+	for i := 1; i < len(answer); i += 5 {
+		var parts [4]string // seq, cid, user, member
+		for j := range parts {
+			parts[j], _ = answer[i+1+j].ToString()
+		}
+		r := reader{rest: parts[1]}
+		topic, c := r.cid()
+		e := cluster.Edge{
+			Channel: c,
+			Kind:    cluster.EdgeKind(int64Of(answer[i])),
+			Member:  readMember(parts[2], parts[3]),
+			Seq:     seqOf(parts[0]),
+		}
+		a.tell(c, topic, 0, e.Seq, func() { a.deliverer.Decided(e) })
+	}
+	return int64Of(answer[0]) == 1, nil
+}
+
+// int64Of reads an integer, be it sent as a number or as text.
+func int64Of(m rueidis.RedisMessage) int64 {
+	n, err := m.AsInt64()
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,76 @@
+-- KEYS[1] is "{prefix:db}". ARGV: what, node, incarnation number, lease and claim
+-- in milliseconds, old incarnation or '', number of incarnations that were cleaned
+-- up and they, number of those being cleaned up and they, then app, connections in
+-- turn. what is 'register', 'renew' or 'leave'. Keys:
+--
+--   :leases   incarnation -> when its lease ends
+--   :claims   incarnation to clean up -> when another node may take it over
+--   :owners   node -> its incarnation number
+--   :c:NODE   app -> connections on that node, :c the sum of all
+--
+-- Answers 0 when the lease was lost, else 1, the nodes, the incarnations to clean
+-- up, and app, connections in turn.
+local base, what, node, k = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local lease, claim, old = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local leases, claims, owners = base .. ':leases', base .. ':claims', base .. ':owners'
+local inc = node .. ':' .. k
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function connections(of, app, n)
+  local before = tonumber(redis.call('HGET', base .. ':c:' .. of, app) or '0')
+  if n == 0 then
+    redis.call('HDEL', base .. ':c:' .. of, app)
+  else
+    redis.call('HSET', base .. ':c:' .. of, app, n)
+  end
+  if redis.call('HINCRBY', base .. ':c', app, n - before) == 0 then
+    redis.call('HDEL', base .. ':c', app)
+  end
+end
+
+local function gone(of)
+  for _, app in ipairs(redis.call('HKEYS', base .. ':c:' .. of)) do
+    connections(of, app, 0)
+  end
+  redis.call('HDEL', owners, of)
+end
+
+if what == 'leave' then
+  redis.call('ZREM', leases, inc)
+  gone(node)
+  return {1, 0, {}, {}}
+elseif what == 'register' then
+  gone(node)
+  redis.call('HSET', owners, node, k)
+  if old ~= '' then
+    if redis.call('ZSCORE', leases, old) then
+      -- What is not stated again within a lease ends like that of a dead node.
+      redis.call('ZADD', leases, now + lease, old)
+    elseif not redis.call('ZSCORE', claims, old) then
+      -- Cleaned up already: once more, for what it said while it was not heard.
+      redis.call('ZADD', claims, 0, old)
+    end
+  end
+elseif not redis.call('ZSCORE', leases, inc) then
+  return {0}
+end
+redis.call('ZADD', leases, now + lease, inc)
+
+local i = 7
+local last = i + tonumber(ARGV[i])
+for j = i + 1, last do redis.call('ZREM', claims, ARGV[j]) end
+i = last + 1
+last = i + tonumber(ARGV[i])
+for j = i + 1, last do redis.call('ZADD', claims, 'XX', now + claim, ARGV[j]) end
+for j = last + 1, #ARGV, 2 do connections(node, ARGV[j], tonumber(ARGV[j + 1])) end
+
+for _, ended in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 16)) do
+  redis.call('ZREM', leases, ended)
+  redis.call('ZADD', claims, 0, ended)
+  local of, number = string.match(ended, '^(.*):(%d+)$')
+  if redis.call('HGET', owners, of) == number then gone(of) end
+end
+local mine = redis.call('ZRANGEBYSCORE', claims, '-inf', now, 'LIMIT', 0, 4)
+for _, taken in ipairs(mine) do redis.call('ZADD', claims, now + claim, taken) end
+return {1, redis.call('HLEN', owners), mine, redis.call('HGETALL', base .. ':c')}

@@ -1,0 +1,323 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// linkCheckInterval is how often a link makes sure that it still leads to a master.
+const linkCheckInterval = 5 * time.Second
+
+// link is a connection that carries subscriptions to one server.
+type link struct {
+	address string // empty unless in a Cluster
+	client  rueidis.DedicatedClient
+	release func()
+}
+
+// links are the connections of a bus: one, or one for each master of a Cluster.
+// Used by bus.run, and before it runs.
+type links struct {
+	bus     *bus
+	session *session
+	live    []*link
+	buckets [buckets]*link
+	root    *link             // the one of the topic of all nodes
+	opened  bool              // all links were there once
+	servers map[string]string // address -> run id, of servers seen in this session
+	leaving map[string]bool   // topics being unsubscribed; guarded by bus.mu
+}
+
+func newLinks(b *bus, s *session) *links {
+	return &links{bus: b, session: s, servers: make(map[string]string), leaving: make(map[string]bool)}
+}
+
+// open makes every link that is missing.
+func (ls *links) open() error {
+	ctx, cancel := context.WithTimeout(ls.session.ctx, ls.session.timeout)
+	defer cancel()
+	addresses, err := ls.addresses(ctx)
+	if err != nil {
+		return err
+	}
+	links := make(map[string]*link)
+	for _, l := range ls.live {
+		links[l.address] = l
+	}
+	for _, address := range addresses {
+		if links[address] != nil {
+			continue
+		}
+		l, err := ls.connect(ctx, address)
+		if err != nil {
+			return err
+		}
+		links[address] = l
+		ls.live = append(ls.live, l)
+	}
+	for b := range ls.buckets {
+		ls.buckets[b] = links[addresses[b]]
+	}
+	if err := ls.joinAll(ctx, links[addresses[buckets]]); err != nil {
+		return err
+	}
+	ls.opened = true
+	return nil
+}
+
+// openWithin repeats open until it works or the time is over.
+func (ls *links) openWithin(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ls.session.ctx, timeout)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := ls.open()
+		if err == nil || !pause(ctx, attempt) {
+			return err
+		}
+	}
+}
+
+// addresses returns the address of the master of each bucket, and as the last
+// one that of the root.
+func (ls *links) addresses(ctx context.Context) ([]string, error) {
+	addresses := make([]string, buckets+1)
+	if ls.session.publish != "SPUBLISH" {
+		return addresses, nil
+	}
+	ranges, err := ls.session.client.Do(ctx, ls.session.client.B().ClusterSlots().Build()).ToArray()
+	if err != nil {
+		return nil, err
+	}
+	masters := make([]string, 16384)
+	for _, r := range ranges {
+		parts, err := r.ToArray()
+		if err != nil || len(parts) < 3 {
+			return nil, errors.New("the answer to cluster slots is not understood")
+		}
+		master, err := parts[2].ToArray()
+		if err != nil || len(master) < 2 {
+			return nil, errors.New("the answer to cluster slots is not understood")
+		}
+		host, _ := master[0].ToString()
+		address := fmt.Sprintf("%s:%d", host, int64Of(master[1]))
+		for slot := max(int64Of(parts[0]), 0); slot <= int64Of(parts[1]) && slot < 16384; slot++ {
+			masters[slot] = address
+		}
+	}
+	n := ls.bus.adapter.names
+	for b := range buckets {
+		addresses[b] = masters[n.slotOf(b)]
+	}
+	addresses[buckets] = masters[slotOfTag(n.root)]
+	if slices.Contains(addresses, "") {
+		return nil, errors.New("slots of the cluster are not covered")
+	}
+	return addresses, nil
+}
+
+// connect makes one link.
+func (ls *links) connect(ctx context.Context, address string) (*link, error) {
+	client := ls.session.client
+	if address != "" {
+		var known bool
+		if client, known = client.Nodes()[address]; !known {
+			return nil, fmt.Errorf("server %s of the cluster is not known yet", address)
+		}
+	}
+	l := &link{address: address}
+	l.client, l.release = client.Dedicate()
+	lost := l.client.SetPubSubHooks(rueidis.PubSubHooks{
+		OnMessage:      func(m rueidis.PubSubMessage) { ls.bus.adapter.onMessage(m.Message) },
+		OnSubscription: func(s rueidis.PubSubSubscription) { ls.onSubscription(s) },
+	})
+	if err := ls.meet(ctx, l); err != nil {
+		l.release()
+		return nil, err
+	}
+	ls.session.spawn(func() {
+		select {
+		case <-lost:
+			ls.bus.report(l)
+		case <-ls.session.ctx.Done():
+		}
+	})
+	return l, nil
+}
+
+// meet finds out whether it is another server than before: then it may lack what
+// was said to the one before it.
+func (ls *links) meet(ctx context.Context, l *link) error {
+	info, err := l.client.Do(ctx, l.client.B().Info().Section("server").Build()).ToString()
+	if err != nil {
+		if _, answered := rueidis.IsRedisErr(err); !answered {
+			return err
+		}
+		info = "" // not allowed to ask
+	}
+	_, id, _ := strings.Cut(info, "run_id:")
+	id, _, _ = strings.Cut(id, "\r")
+	before, known := ls.servers[l.address]
+	if ls.opened && (!known || before != id || id == "") {
+		ls.session.askRegister()
+	}
+	ls.servers[l.address] = id
+	return nil
+}
+
+// joinAll subscribes to what concerns all nodes, on the link that is in charge.
+func (ls *links) joinAll(ctx context.Context, root *link) error {
+	if ls.root == root {
+		return nil
+	}
+	if err := root.client.Do(ctx, ls.command(root, "SUBSCRIBE", ls.bus.adapter.names.allName())).Error(); err != nil {
+		return err
+	}
+	ls.root = root
+	return nil
+}
+
+// onSubscription notes topics that the server unsubscribed by itself, as it does
+// when their slot moves. It runs on the connection's goroutine.
+func (ls *links) onSubscription(s rueidis.PubSubSubscription) {
+	if !strings.HasSuffix(s.Kind, "unsubscribe") {
+		return
+	}
+	ls.bus.mu.Lock()
+	defer ls.bus.mu.Unlock()
+	if !ls.leaving[s.Channel] {
+		ls.bus.lost = append(ls.bus.lost, s.Channel)
+		ls.bus.ring()
+	}
+}
+
+// report makes bus.run mend a link.
+func (b *bus) report(l *link) {
+	b.mu.Lock()
+	b.broken = append(b.broken, l)
+	b.mu.Unlock()
+	b.ring()
+}
+
+// drop closes a link; false when it was dropped already.
+func (ls *links) drop(l *link) bool {
+	i := slices.Index(ls.live, l)
+	if i < 0 {
+		return false
+	}
+	ls.live = slices.Delete(ls.live, i, i+1)
+	if ls.root == l {
+		ls.root = nil
+	}
+	l.client.Close()
+	l.release()
+	return true
+}
+
+func (ls *links) close() {
+	for len(ls.live) > 0 {
+		ls.drop(ls.live[0])
+	}
+}
+
+// subscribe sets topic.subscribed of those that were confirmed. A link that does
+// not subscribe is reported.
+func (ls *links) subscribe(ctx context.Context, ids []uint32, topics map[uint32]*topic) (failure error) {
+	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
+	defer cancel()
+	for l, mine := range ls.byLink(ids, func(id uint32) *link { return ls.buckets[bucketOf(id)] }) {
+		for i, result := range l.client.DoMulti(ctx, ls.commands(l, "SUBSCRIBE", mine)...) {
+			if err := result.Error(); err != nil {
+				failure = err
+				continue
+			}
+			topics[mine[i]].subscribed = l
+		}
+		if failure != nil {
+			ls.bus.report(l)
+		}
+	}
+	return failure
+}
+
+// unsubscribe ends subscriptions. A link that does not do so is reported.
+func (ls *links) unsubscribe(ctx context.Context, ids []uint32, topics map[uint32]*topic) {
+	if len(ids) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
+	defer cancel()
+	ls.expect(ids, true)
+	defer ls.expect(ids, false)
+	for l, mine := range ls.byLink(ids, func(id uint32) *link { return topics[id].subscribed }) {
+		for _, result := range l.client.DoMulti(ctx, ls.commands(l, "UNSUBSCRIBE", mine)...) {
+			if result.Error() != nil {
+				ls.bus.report(l)
+				break
+			}
+		}
+	}
+}
+
+func (ls *links) expect(ids []uint32, leaving bool) {
+	ls.bus.mu.Lock()
+	defer ls.bus.mu.Unlock()
+	for _, id := range ids {
+		if name := ls.bus.adapter.names.topicName(id); leaving {
+			ls.leaving[name] = true
+		} else {
+			delete(ls.leaving, name)
+		}
+	}
+}
+
+func (ls *links) byLink(ids []uint32, of func(uint32) *link) map[*link][]uint32 {
+	out := make(map[*link][]uint32)
+	for _, id := range ids {
+		out[of(id)] = append(out[of(id)], id)
+	}
+	return out
+}
+
+func (ls *links) commands(l *link, command string, ids []uint32) rueidis.Commands {
+	commands := make(rueidis.Commands, 0, len(ids))
+	for _, id := range ids {
+		commands = append(commands, ls.command(l, command, ls.bus.adapter.names.topicName(id)))
+	}
+	return commands
+}
+
+func (ls *links) command(l *link, command, topic string) rueidis.Completed {
+	sharded := ls.session.publish == "SPUBLISH"
+	switch {
+	case command == "SUBSCRIBE" && sharded:
+		return l.client.B().Ssubscribe().Channel(topic).Build()
+	case command == "SUBSCRIBE":
+		return l.client.B().Subscribe().Channel(topic).Build()
+	case sharded:
+		return l.client.B().Sunsubscribe().Channel(topic).Build()
+	default:
+		return l.client.B().Unsubscribe().Channel(topic).Build()
+	}
+}
+
+// check reports links to servers that are not masters any more: a demoted one
+// stays connected and falls silent only later.
+func (ls *links) check(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
+	defer cancel()
+	for _, l := range ls.live {
+		role, err := l.client.Do(ctx, l.client.B().Role().Build()).ToArray()
+		if err != nil || len(role) == 0 {
+			continue // not allowed to ask; a lost connection reports itself
+		}
+		if name, _ := role[0].ToString(); name != "master" {
+			ls.bus.report(l)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"resound/channels/cluster"
+)
+
+// counter is a Deliverer that counts.
+type counter struct {
+	*listener
+	delivered atomic.Int64
+	done      chan struct{}
+	want      int64
+}
+
+func (c *counter) Deliver(cluster.Publication, bool) {
+	if c.delivered.Add(1) == c.want {
+		close(c.done)
+	}
+}
+
+func benchOptions(b *testing.B, s *server) Options {
+	return Options{Addresses: []string{s.address()}, Prefix: b.Name()}
+}
+
+func benchJoin(b *testing.B, o Options, d cluster.Deliverer) *Adapter {
+	b.Helper()
+	a, err := New(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := a.Start(b.Context(), d); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = a.Close(context.Background()) })
+	return a
+}
+
+const (
+	benchChannels = 64
+	rawBatch      = 64
+)
+
+var benchPayload = []byte(`{"event":"App\\Events\\Tick","channel":"chat","data":"{\"price\":\"12345.67\",\"at\":1700000000}"}`)
+
+// BenchmarkPublish is small events from one adapter to another.
+func BenchmarkPublish(b *testing.B) {
+	s := startServer(b)
+	d := &counter{listener: newListener(), done: make(chan struct{}), want: int64(b.N)}
+	subscriber := benchJoin(b, benchOptions(b, s), d)
+	publisher := benchJoin(b, benchOptions(b, s), newListener())
+	channels := make([]cluster.Channel, benchChannels)
+	for i := range channels {
+		channels[i] = named(fmt.Sprint("chat", i))
+		subscriber.Watch(channels[i], false)
+	}
+	d.until(b, "watched", func() bool { return len(d.watched) == benchChannels })
+	before := s.info("total_net_output_bytes")
+	b.ResetTimer()
+	for i := range b.N {
+		for i%1024 == 0 && publisher.Stats().Spooled > 20_000 {
+			time.Sleep(time.Millisecond) // the spool would overflow
+		}
+		publisher.Publish(cluster.Publication{Channel: channels[i%benchChannels], Payload: benchPayload})
+	}
+	<-d.done
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(s.info("total_net_output_bytes")-before)/float64(b.N), "bus-B/event")
+}
+
+// BenchmarkRawPublish is the same events by DoMulti of 64 from 4 goroutines and a
+// bare subscriber: what the adapter is measured against.
+func BenchmarkRawPublish(b *testing.B) {
+	s := startServer(b)
+	publisher, subscriber := s.client(), s.client()
+	defer publisher.Close()
+	defer subscriber.Close()
+	dedicated, release := subscriber.Dedicate()
+	defer release()
+	var delivered atomic.Int64
+	done := make(chan struct{})
+	dedicated.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(rueidis.PubSubMessage) {
+		if delivered.Add(1) == int64(b.N) {
+			close(done)
+		}
+	}})
+	for i := range benchChannels {
+		if err := dedicated.Do(b.Context(), dedicated.B().Subscribe().Channel(fmt.Sprint("chat", i)).Build()).Error(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	payload := string(benchPayload)
+	b.ResetTimer()
+	var group sync.WaitGroup
+	for g := range laneCount {
+		group.Go(func() {
+			for i := g; i < b.N; i += laneCount * rawBatch {
+				commands := make(rueidis.Commands, 0, rawBatch)
+				for j := i; j < b.N && len(commands) < rawBatch; j += laneCount {
+					commands = append(commands, publisher.B().Publish().Channel(fmt.Sprint("chat", j%benchChannels)).Message(payload).Build())
+				}
+				for _, r := range publisher.DoMulti(context.Background(), commands...) {
+					if r.Error() != nil {
+						b.Error(r.Error())
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	<-done
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// BenchmarkSeat is one join and one leave of a channel that has that many members:
+// the microseconds are those of Redis.
+func BenchmarkSeat(b *testing.B) {
+	for _, members := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			s := startServer(b)
+			d := newListener()
+			a := benchJoin(b, benchOptions(b, s), d)
+			c := named("presence-room")
+			for i := range members {
+				a.Seat(c, cluster.Member{ID: fmt.Sprint(i), IDJSON: "1", Info: `{"name":"somebody"}`})
+			}
+			d.until(b, "seated", func() bool { return len(d.seated) == members })
+			s.do("CONFIG", "RESETSTAT")
+			b.ResetTimer()
+			for i := range b.N {
+				user := fmt.Sprint("new", i)
+				a.Seat(c, cluster.Member{ID: user, IDJSON: "1", Info: `{"name":"somebody"}`})
+				a.Unseat(c, user)
+			}
+			last := fmt.Sprint("new", b.N-1)
+			d.until(b, "seated", func() bool { return d.seated[last] != 0 })
+			b.StopTimer()
+			b.ReportMetric(s.usec("evalsha")/float64(b.N), "redis-us/join+leave")
+		})
+	}
+}

@@ -1,0 +1,35 @@
+-- ARGV: publish, node, incarnation number, call, then statements:
+-- 'h' cid subscriptions | 's' cid user member | 'u' cid user.
+-- Answers three values a statement: edge kind, number, and subscriptions or member.
+local node, k, call = ARGV[2], ARGV[3], ARGV[4]
+local inc = node .. ':' .. k
+if redis.call('ZSCORE', base .. ':d', inc) then
+  return redis.error_reply('FENCED ' .. inc)
+end
+local before = answered(node .. 's', call)
+if before then return before end
+
+local index, answer, i = base .. ':i:' .. inc, {}, 5
+while i <= #ARGV do
+  local op, cid = ARGV[i], ARGV[i + 1]
+  local kind, seq, extra
+  if op == 'h' then
+    local n = tonumber(ARGV[i + 2])
+    kind, seq, extra = hold(node, k, cid, n)
+    redis.call(n > 0 and 'SADD' or 'SREM', index .. ':h', cid)
+    i = i + 3
+  elseif op == 's' then
+    kind, seq = seat(node, k, cid, ARGV[i + 2], ARGV[i + 3])
+    extra = ''
+    redis.call('SADD', index .. ':s', cid .. ARGV[i + 2])
+    i = i + 4
+  else
+    kind, seq, extra = unseat(node, '%d+', cid, ARGV[i + 2])
+    redis.call('SREM', index .. ':s', cid .. ARGV[i + 2])
+    i = i + 3
+  end
+  answer[#answer + 1] = kind
+  answer[#answer + 1] = seq
+  answer[#answer + 1] = extra
+end
+return remember(node .. 's', call, answer)

@@ -1,0 +1,286 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+
+	"github.com/redis/rueidis"
+
+	"resound/channels/cluster"
+)
+
+const (
+	// maxPendingStatements is how many may wait in one flusher. Redis is too slow
+	// for this node beyond it.
+	maxPendingStatements = 1 << 18
+
+	maxCallStatements = 128 // in one call of stateScript, to keep it short
+	maxCalls          = 64  // in one pipeline
+)
+
+const (
+	opHold   = "h"
+	opSeat   = "s"
+	opUnseat = "u"
+)
+
+type statement struct {
+	op            string
+	subscriptions int // hold
+	counted       bool
+	user          string         // seat, unseat
+	member        cluster.Member // seat
+}
+
+// statements are those about one channel that wait, in their order.
+type statements struct {
+	channel cluster.Channel
+	topic   uint32
+	list    []statement
+	hold    int // place of the last opHold in list, -1 for none
+}
+
+// add appends st. A hold takes the place of one that still waits, unless that
+// would move the end of a hold before what was said in between.
+func (w *statements) add(st statement) (grown bool) {
+	if st.op == opHold && w.hold >= 0 {
+		last := &w.list[w.hold]
+		if w.hold == len(w.list)-1 || (last.subscriptions > 0) == (st.subscriptions > 0) {
+			last.subscriptions = st.subscriptions
+			last.counted = last.counted || st.counted
+			return false
+		}
+	}
+	if st.op == opHold {
+		w.hold = len(w.list)
+	}
+	w.list = append(w.list, st)
+	return true
+}
+
+// flusher sends the statements of every fourth bucket, one pipeline at a time: a
+// channel's statements keep their order, and what comes meanwhile is one batch.
+type flusher struct {
+	adapter *Adapter
+
+	mu       sync.Mutex
+	changed  sync.Cond // on mu
+	pending  map[cluster.Channel]*statements
+	order    []*statements // values of pending as they came
+	count    int
+	overflow bool
+	busy     bool // a batch is under way
+}
+
+func (f *flusher) init(a *Adapter) {
+	f.adapter = a
+	f.changed.L = &f.mu
+	f.pending = make(map[cluster.Channel]*statements)
+}
+
+func (f *flusher) put(c cluster.Channel, topic uint32, st statement) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.adapter.accepting.Load() {
+		return
+	}
+	w, ok := f.pending[c]
+	if !ok {
+		w = &statements{channel: c, topic: topic, hold: -1}
+		f.pending[c] = w
+		f.order = append(f.order, w)
+	}
+	if w.add(st) {
+		f.count++
+	}
+	if f.count > maxPendingStatements {
+		f.overflow = true
+	}
+	f.changed.Broadcast()
+}
+
+// clear forgets what waits.
+func (f *flusher) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pending = make(map[cluster.Channel]*statements)
+	f.order, f.count, f.overflow = nil, 0, false
+}
+
+// take waits for statements, or returns false when ctx ends.
+func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = false
+	f.changed.Broadcast()
+	for len(f.order) == 0 {
+		if ctx.Err() != nil {
+			return nil, 0, false
+		}
+		f.changed.Wait()
+	}
+	if ctx.Err() != nil {
+		return nil, 0, false
+	}
+	if f.overflow {
+		f.adapter.fail(fmt.Errorf("%d statements wait for redis: more than %d", f.count, maxPendingStatements))
+		return nil, 0, false
+	}
+	f.busy = true
+	batch = f.order
+	f.pending = make(map[cluster.Channel]*statements)
+	f.order, f.count = nil, 0
+	return batch, f.adapter.epoch.Load(), true
+}
+
+// wait returns when everything was sent.
+func (f *flusher) wait(ctx context.Context, s *session) error {
+	return waitUntil(ctx, s, &f.changed, func() bool { return len(f.order) == 0 && !f.busy })
+}
+
+// waitUntil waits until done is true under the lock of changed.
+func waitUntil(ctx context.Context, s *session, changed *sync.Cond, done func() bool) error {
+	wake := func() {
+		changed.L.Lock()
+		defer changed.L.Unlock()
+		changed.Broadcast()
+	}
+	defer context.AfterFunc(ctx, wake)()
+	defer context.AfterFunc(s.ctx, wake)()
+	changed.L.Lock()
+	defer changed.L.Unlock()
+	for !done() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if s.ctx.Err() != nil {
+			return cluster.ErrDegraded
+		}
+		changed.Wait()
+	}
+	return nil
+}
+
+func (f *flusher) run(s *session) {
+	defer context.AfterFunc(s.ctx, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.changed.Broadcast()
+	})()
+	for {
+		batch, epoch, ok := f.take(s.ctx)
+		if !ok {
+			return
+		}
+		if err := f.send(s, batch, epoch); err != nil {
+			s.fail(fmt.Errorf("statements were not heard: %w", err))
+			return
+		}
+	}
+}
+
+// told is a statement with what is needed to tell its answer.
+type told struct {
+	*statements
+	statement
+}
+
+// send makes calls of one bucket each, so many at a time that no bucket has two.
+func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
+	byBucket := make(map[int][]told)
+	for _, w := range batch {
+		b := bucketOf(w.topic)
+		for _, st := range w.list {
+			byBucket[b] = append(byBucket[b], told{w, st})
+		}
+	}
+	for len(byBucket) > 0 {
+		var calls []call
+		var sent [][]told
+		for b, waiting := range byBucket {
+			if len(calls) == maxCalls {
+				break
+			}
+			n := min(len(waiting), maxCallStatements)
+			calls = append(calls, f.adapter.stateCall(s, b, waiting[:n]))
+			sent = append(sent, waiting[:n])
+			if byBucket[b] = waiting[n:]; n == len(waiting) {
+				delete(byBucket, b)
+			}
+		}
+		results, err := s.eval(s.ctx, calls)
+		if err != nil {
+			return err
+		}
+		for i, result := range results {
+			answer, err := result.ToArray()
+			if isReply(err, "FENCED") {
+				if epoch == f.adapter.epoch.Load() {
+					s.askRegister()
+				}
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			for j, t := range sent[i] {
+				if len(answer) < 3*j+3 {
+					break // overtaken by a later call, which only happens after a fence
+				}
+				seq, _ := answer[3*j+1].ToString()
+				f.adapter.answer(t, epoch, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
+	args := make([]string, 0, 4+4*len(list))
+	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)))
+	for _, t := range list {
+		args = append(args, t.op, a.names.cid(t.topic, t.channel))
+		switch t.op {
+		case opHold:
+			args = append(args, strconv.Itoa(t.subscriptions))
+		case opSeat:
+			args = append(args, t.user, memberBytes(t.member))
+		default:
+			args = append(args, t.user)
+		}
+	}
+	return call{stateScript, a.names.base[bucket], args}
+}
+
+// answer tells what became of a statement.
+func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rueidis.RedisMessage) {
+	d := a.deliverer
+	if kind != 0 {
+		e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
+		switch t.op {
+		case opSeat:
+			e.Member = t.member
+		case opUnseat:
+			member, _ := extra.ToString()
+			e.Member = readMember(t.user, member)
+		}
+		a.tell(t.channel, t.topic, epoch, seq, func() { d.Decided(e) })
+	}
+	switch {
+	case t.op == opSeat:
+		a.tell(t.channel, t.topic, epoch, seq, func() { d.Seated(t.channel, t.user, seq) })
+	case t.op == opHold && t.counted:
+		total := int(int64Of(extra))
+		a.tell(t.channel, t.topic, epoch, seq, func() { d.Counted(t.channel, total) })
+	}
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// seqOf reads a number of a script's answer; 0 when there is none.
+func seqOf(decimal string) uint64 {
+	n, _ := strconv.ParseUint(decimal, 10, 64)
+	return n
+}

@@ -1,0 +1,218 @@
+package redis
+
+import (
+	"sync"
+
+	"resound/channels/cluster"
+)
+
+// maxHeldEvents is how many messages a channel holds back while its snapshot is
+// read. Beyond it they are dropped and the snapshot is read again.
+const maxHeldEvents = 1024
+
+// stripe holds the watches of a part of the topics. Everything about a channel is
+// told under mu.
+type stripe struct {
+	mu      sync.Mutex
+	watches map[cluster.Channel]*watch
+}
+
+// watch is a channel that this node asked for. Guarded by its stripe's lock.
+type watch struct {
+	snapshot bool   // the Deliverer follows the channel's state
+	waiting  bool   // messages are held back until Watched
+	fresh    bool   // messages may have been missed: Watched comes before any
+	overflow bool   // held was dropped
+	told     uint64 // highest number told, by Watched or since
+	held     []envelope
+	parked   []parked // answers that wait until their number was told
+}
+
+type parked struct {
+	seq  uint64
+	tell func()
+}
+
+func (s *stripe) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watches = make(map[cluster.Channel]*watch)
+}
+
+// tell runs an answer about a channel, after what is numbered up to seq when the
+// Deliverer follows the channel. Answers of a forgotten epoch are dropped; epoch
+// 0 is never forgotten.
+func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, answer func()) {
+	s := a.stripe(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if epoch != 0 && epoch != a.epoch.Load() {
+		return
+	}
+	w := s.watches[c]
+	if w == nil && a.bus.coming(c) {
+		// Watch was said before; its turn has not come yet.
+		w = &watch{snapshot: true, waiting: true, fresh: true}
+		s.watches[c] = w
+	}
+	if w != nil && w.snapshot && (len(w.parked) > 0 || w.waiting || seq > w.told) {
+		w.parked = append(w.parked, parked{seq, answer})
+		return
+	}
+	answer()
+}
+
+// begin makes a watch hold back messages until finish. fresh is true when it may
+// have missed some.
+func (a *Adapter) begin(r request, topic uint32, epoch uint64, fresh bool) {
+	s := a.stripe(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if epoch != a.epoch.Load() {
+		return
+	}
+	w := s.watches[r.channel]
+	if w == nil {
+		w = &watch{fresh: true}
+		s.watches[r.channel] = w
+	}
+	if fresh {
+		w.fresh, w.held = true, nil
+	}
+	w.snapshot = w.snapshot || r.snapshot
+	w.waiting = w.waiting || r.snapshot || w.fresh
+}
+
+// finish answers Watch with sn, which is nil when no snapshot was asked for, and
+// goes on with what was held back. False means that the snapshot must be read again.
+func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *cluster.Snapshot) bool {
+	s := a.stripe(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.watches[c]
+	if w == nil || epoch != a.epoch.Load() {
+		return true
+	}
+	held := w.held
+	if sn == nil {
+		a.deliverer.Watched(c, nil)
+		if !w.snapshot {
+			w.held, w.waiting, w.fresh, w.overflow = nil, false, false, false
+			a.tellAll(w, held)
+		}
+		return true
+	}
+	if w.overflow {
+		w.overflow, w.fresh = false, true
+		return false
+	}
+	w.held, w.waiting = nil, false
+	if !w.fresh {
+		// Nothing was missed before: what the snapshot knows is told ahead of it.
+		n := 0
+		for n < len(held) && held[n].seq <= sn.Seq {
+			n++
+		}
+		a.tellAll(w, held[:n])
+		held = held[n:]
+	}
+	w.fresh, w.told = false, sn.Seq
+	a.deliverer.Watched(c, sn)
+	a.tellAll(w, held)
+	a.unpark(w)
+	return true
+}
+
+func (a *Adapter) tellAll(w *watch, list []envelope) {
+	for i := range list {
+		a.tellOne(w, &list[i])
+	}
+}
+
+// tellOne tells a message of a watched channel unless a snapshot knew it.
+func (a *Adapter) tellOne(w *watch, e *envelope) {
+	if e.seq != 0 {
+		if w.snapshot && e.seq <= w.told {
+			return
+		}
+		w.told = e.seq
+	}
+	if e.kind == kindEdge {
+		a.deliverer.Edge(cluster.Edge{Channel: e.channel, Kind: e.edge, Member: e.member, Seq: e.seq})
+	} else {
+		mine := e.node == a.node
+		if !mine {
+			a.counters.received.Add(1)
+		}
+		a.deliverer.Deliver(e.publication(), mine)
+	}
+	a.unpark(w)
+}
+
+// unpark tells the answers whose number was told.
+func (a *Adapter) unpark(w *watch) {
+	if w.waiting {
+		return
+	}
+	n := 0
+	for n < len(w.parked) && (w.parked[n].seq <= w.told || !w.snapshot) {
+		w.parked[n].tell()
+		n++
+	}
+	if w.parked = w.parked[n:]; len(w.parked) == 0 {
+		w.parked = nil
+	}
+}
+
+// unwatch ends a watch and tells the answers that waited for its messages.
+func (a *Adapter) unwatch(c cluster.Channel, topic uint32, epoch uint64) {
+	s := a.stripe(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.watches[c]
+	if w == nil || epoch != a.epoch.Load() {
+		return
+	}
+	delete(s.watches, c)
+	for _, p := range w.parked {
+		p.tell()
+	}
+}
+
+// onMessage takes a message off the bus. It runs on the connection's goroutine.
+func (a *Adapter) onMessage(message string) {
+	e, topic, err := decode(message)
+	if err != nil {
+		a.counters.junk.Add(1)
+		return
+	}
+	switch e.kind {
+	case kindTerminate:
+		if e.node != a.node {
+			a.deliverer.Terminate(e.channel.App, e.user)
+		}
+		return
+	case kindPlain:
+		if e.node == a.node {
+			return // delivered where it was published
+		}
+	}
+	if e.kind != kindEdge && !a.seen.first(e.node, bucketOf(topic), e.number) {
+		return
+	}
+	s := a.stripe(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.watches[e.channel]
+	switch {
+	case w == nil:
+		a.counters.unwanted.Add(1)
+	case !w.waiting:
+		a.tellOne(w, &e)
+	case w.overflow:
+	case len(w.held) == maxHeldEvents:
+		w.overflow, w.held = true, nil
+	default:
+		w.held = append(w.held, e)
+	}
+}

@@ -1,0 +1,115 @@
+package channels
+
+import "time"
+
+// replica is what a node of a cluster knows of one channel's state in the
+// cluster, and what it awaits. Guarded by its stripe's lock.
+//
+//	           Watch            Watched
+//	channel: ------------> asked ---------> settled
+//	                         ^                 |
+//	                         +---- Restate ----+
+//
+//	          roster known      Seat            Seated, and in the roster
+//	user:    ------------> or  ------> asked ------------> seated
+//	          later, refused              ^                   |
+//	                                      +----- Restate -----+
+//
+// A subscription waits until its channel is settled, a joiner also until its user
+// is seated: from then on another connection of the user may leave without
+// anybody being told that the user left.
+//
+// The roster beside it is what subscribers here have been told: that of the
+// cluster, and the users with a connection here that was welcomed.
+//
+// Neither Unwatch nor Unseat is stated while an answer is owed, so that an answer
+// always belongs to the last question. While the cluster is out of reach
+// (stripe.cut) nothing is asked, and everything is settled and seated at once.
+type replica struct {
+	settled bool   // nothing from now on is missed, and the state is known
+	waits   bool   // a subscription waits for settled
+	known   bool   // it was settled before: the roster is that of the cluster, or was
+	fresh   bool   // nobody was told anything before it was settled the last time
+	seen    uint64 // edges and kept publications of the cluster up to here are in
+
+	// own is the kept publications of this node that have no place in the cluster's
+	// order yet, oldest first. Those made before it was settled are not among them.
+	own []*CachedEvent
+
+	seats      map[string]*present // users present through this node
+	later      []*present          // joined before the roster was known, in their order
+	maxMembers int                 // as the last joiner had it; 0 is no limit
+}
+
+// wait reports whether a subscription that was just counted must wait, and if so
+// notes that it does. A node alone never waits.
+func (r *replica) wait() bool {
+	if r == nil || r.settled {
+		return false
+	}
+	r.waits = true
+	return true
+}
+
+// owed reports whether the cluster owes an answer about a channel without
+// subscriptions.
+func (r *replica) owed() bool { return !r.settled || len(r.seats) > 0 }
+
+// Connect makes the directory that of one node of a cluster. Call it before
+// anything else.
+func (d *Directory) Connect(link RosterLink) { d.link = link }
+
+// state states a subscription that was just counted.
+func (d *Directory) state(s *stripe, c *occupied) {
+	if c.replica == nil {
+		c.replica = &replica{settled: s.cut, known: s.cut}
+		if !s.cut {
+			d.link.Watch(c.name)
+		}
+	}
+	// After the watch, so that the subscriber waits no longer when it is counted.
+	d.link.Hold(c.name, int(c.subscriptions))
+}
+
+// settle tells those who waited for the channel that they wait no longer.
+func (d *Directory) settle(c *occupied) {
+	if c.replica.waits {
+		c.replica.waits = false
+		d.link.Settled(c.name, "", c.interest)
+	}
+}
+
+// State is a channel's state in the cluster after everything up to Seq.
+type State struct {
+	Seq     uint64
+	Members []*Member    // in the order of joining; presence channels only
+	Kept    *CachedEvent // cache channels only; nil when there is none
+	Expires time.Time    // of Kept
+}
+
+// Watched is the cluster's answer to Link.Watch. state is nil for a channel that
+// has none to speak of. O(members).
+func (d *Directory) Watched(name string, state *State) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || s.cut {
+		return
+	}
+	r := c.replica
+	r.settled, r.fresh, r.own = true, !r.known, nil
+	if state != nil {
+		r.seen = state.Seq
+		if c.roster != nil {
+			d.takeRoster(s, c, state.Members)
+		}
+		s.keep(c.name, state.Kept, state.Expires)
+	}
+	r.known = true
+	if c.subscriptions == 0 {
+		d.release(s, c)
+		return
+	}
+	d.settle(c)
+}

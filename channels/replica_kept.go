@@ -1,0 +1,71 @@
+package channels
+
+import (
+	"bytes"
+	"time"
+)
+
+// published notes a kept publication of this node.
+func (r *replica) published(event *CachedEvent, cut bool) {
+	if r != nil && r.settled && !cut {
+		r.own = append(r.own, event)
+	}
+}
+
+// placed forgets an own publication that came back, and those before it, which
+// did not. False means that it is none of those that are awaited.
+func (r *replica) placed(event *CachedEvent) bool {
+	for i, own := range r.own {
+		if bytes.Equal(own.Frame, event.Frame) {
+			clear(r.own[:i+1])
+			r.own = r.own[i+1:]
+			return true
+		}
+	}
+	return false
+}
+
+// Keep takes a kept publication of the cluster over. One of another node goes to
+// the subscribers here: emit is called as by Publish. mine is one of this node; it
+// now has its place in the cluster's order, whose last one is kept.
+//
+// Subscribers have those of this node, which Publish gave them; the last of them
+// is kept, and as long as they have no place yet, theirs is behind everything that
+// arrives. One that was made before anybody here was answered is new to all.
+func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires time.Time, mine bool, emit Emit) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok {
+		return
+	}
+	r := c.replica
+	placed := mine && r.placed(event)
+	if r.settled && !s.cut && seq <= r.seen || placed {
+		r.seen = max(r.seen, seq)
+		return
+	}
+	if r.settled {
+		r.seen = seq
+	}
+	behind := len(r.own) > 0
+	if !mine || r.fresh && !behind {
+		emit(c.interest, s.nextSeq())
+	}
+	if !behind {
+		s.keep(c.name, event, expires)
+	}
+}
+
+// keep sets the last event of a channel, or forgets it.
+func (s *stripe) keep(name string, event *CachedEvent, expires time.Time) {
+	if event == nil {
+		delete(s.cached, name)
+		return
+	}
+	if s.cached == nil {
+		s.cached = make(map[string]cached)
+	}
+	s.cached[name] = cached{event: event, expires: expires}
+}

@@ -1,0 +1,94 @@
+package channels
+
+// left is a hold or, with a userID, a seat that ended while the cluster was out of
+// reach. When it is back it may still have what was stated before.
+type left struct{ name, userID string }
+
+// maxLeft is how many of them a stripe remembers. The others end with the lease of
+// the node's old registration, some seconds later.
+const maxLeft = 1024
+
+func (s *stripe) leaves(name, userID string) {
+	if !s.cut || len(s.left) == maxLeft {
+		return
+	}
+	if s.left == nil {
+		s.left = make(map[left]struct{})
+	}
+	s.left[left{name, userID}] = struct{}{}
+}
+
+// takeBack states what ended while the cluster was out of reach.
+func (d *Directory) takeBack(s *stripe) {
+	for l := range s.left {
+		c, ok := s.get(l.name)
+		switch {
+		case l.userID != "" && (!ok || c.replica.seats[l.userID] == nil):
+			d.link.Unseat(l.name, l.userID)
+		case l.userID == "" && !ok:
+			d.link.Hold(l.name, 0)
+		}
+	}
+	s.left = nil
+}
+
+// Cut makes the directory decide as a node alone does, until Restate: who waits
+// waits no longer, and the members of other nodes stay. O(channels).
+func (d *Directory) Cut() {
+	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
+		r := c.replica
+		r.settled, r.known, r.fresh, r.own = true, true, false, nil
+		for _, p := range r.seats {
+			switch {
+			case p.connections == 0:
+				d.unseat(s, c, p)
+			case p.asked:
+				d.seat(s, c, p)
+				d.settleSeat(c, p)
+			}
+		}
+		d.seatLater(s, c)
+		d.settle(c)
+	})
+}
+
+// Restate states everything again, because the cluster forgets what this node
+// stated, and asks for the state anew. O(channels).
+func (d *Directory) Restate() {
+	d.each(func(s *stripe) {
+		s.cut = false
+		d.takeBack(s)
+	}, func(s *stripe, c *occupied) {
+		r := c.replica
+		r.settled, r.own = false, nil
+		d.link.Hold(c.name, int(c.subscriptions))
+		for id, p := range r.seats {
+			switch {
+			case p.connections == 0:
+				delete(r.seats, id)
+			case p.asked:
+				d.seat(s, c, p)
+			}
+		}
+		// After the seats, so that the state has them.
+		d.link.Watch(c.name)
+	})
+}
+
+// each calls begin for each stripe, and with for each of its channels that has a
+// subscriber. Those without, which only awaited an answer, are forgotten.
+func (d *Directory) each(begin func(s *stripe), with func(s *stripe, c *occupied)) {
+	for i := range d.stripes {
+		s := &d.stripes[i]
+		s.mu.Lock()
+		begin(s)
+		for name, c := range s.occupied {
+			if c.subscriptions == 0 {
+				delete(s.occupied, name)
+				continue
+			}
+			with(s, c)
+		}
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,82 @@
+package channels
+
+// Answered is the cluster's answer to Link.Watch.
+func (u *Users) Answered(id string, online bool) {
+	s := u.stripe(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := s.users[id]
+	if !ok || s.cut {
+		return
+	}
+	x.settled = true
+	u.set(s, x, online)
+	u.settle(x)
+	u.drop(s, x)
+}
+
+func (u *Users) settle(x *user) {
+	if x.waits {
+		x.waits = false
+		u.link.Settled(x.id, "", x.at|x.watched)
+	}
+}
+
+// Edge is an edge of the cluster: the user came online or went offline. It is
+// ignored before the user is settled.
+func (u *Users) Edge(id string, online bool) {
+	s := u.stripe(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x, ok := s.users[id]; ok && !s.cut && x.settled {
+		u.set(s, x, online)
+	}
+}
+
+// Cut makes the index decide as a node alone does, until Restate. O(users).
+func (u *Users) Cut() {
+	u.each(func(s *userStripe) { s.cut = true }, func(s *userStripe, x *user) {
+		x.settled = true
+		if x.connections > 0 {
+			u.set(s, x, true)
+		}
+		u.settle(x)
+	})
+}
+
+// Restate states everything again and asks for everything anew. O(users).
+func (u *Users) Restate() {
+	u.each(func(s *userStripe) {
+		s.cut = false
+		for id := range s.left {
+			if x, ok := s.users[id]; !ok || x.connections == 0 {
+				u.link.Hold(id, 0)
+			}
+		}
+		s.left = nil
+	}, func(_ *userStripe, x *user) {
+		x.settled = false
+		if x.connections > 0 {
+			u.link.Hold(x.id, int(x.connections))
+		}
+		u.link.Watch(x.id)
+	})
+}
+
+// each calls begin for each stripe, and with for each user who is signed in or
+// watched for. The others, who only awaited an answer, are forgotten.
+func (u *Users) each(begin func(s *userStripe), with func(s *userStripe, x *user)) {
+	for i := range u.stripes {
+		s := &u.stripes[i]
+		s.mu.Lock()
+		begin(s)
+		for id, x := range s.users {
+			if x.connections == 0 && x.watchers == 0 {
+				delete(s.users, id)
+				continue
+			}
+			with(s, x)
+		}
+		s.mu.Unlock()
+	}
+}

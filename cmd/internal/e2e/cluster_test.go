@@ -1,0 +1,327 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const (
+	added   = "pusher_internal:member_added"
+	removed = "pusher_internal:member_removed"
+)
+
+// nodes starts several nodes on one Redis.
+func nodes(t *testing.T, r *redisServer, n int, env map[string]string) []*server {
+	t.Helper()
+	all := make([]*server, n)
+	for i := range all {
+		all[i] = start(t, startOptions{env: r.environment(env)})
+	}
+	return all
+}
+
+// mark triggers an event by one node, behind which nothing that came before it can
+// be at the sockets.
+func mark(t *testing.T, by *server, channel, name string, sockets ...*socket) {
+	t.Helper()
+	by.api().trigger(t, channel, name, "{}")
+	for _, k := range sockets {
+		k.expectEvent(t, name, channel, "{}")
+	}
+}
+
+func TestClusterIsOneServer(t *testing.T) {
+	t.Parallel()
+	s := nodes(t, startRedis(t), 3, nil)
+	ann, bob, carol := open(t, s[0]), open(t, s[1]), open(t, s[2])
+
+	t.Run("an event reaches the subscribers of all nodes", func(t *testing.T) {
+		for _, k := range []*socket{ann, bob, carol} {
+			k.join(t, "news", "")
+		}
+		for i, by := range s {
+			mark(t, by, "news", fmt.Sprint("By", i), ann, bob, carol)
+		}
+	})
+	t.Run("and never the socket that caused it", func(t *testing.T) {
+		s[2].api().post(t, "/events", map[string]any{"name": "Others", "channel": "news", "data": "{}", "socket_id": bob.id}, `{}`)
+		ann.expectEvent(t, "Others", "news", "{}")
+		carol.expectEvent(t, "Others", "news", "{}")
+		bob.send(t, `{"event":"client-typing","channel":"news","data":{"n":1}}`)
+		for _, k := range []*socket{ann, carol} {
+			k.expect(t, `{"event":"client-typing","channel":"news","data":{"n":1}}`)
+		}
+		mark(t, s[0], "news", "Behind", ann, bob, carol)
+	})
+	t.Run("members are told once, wherever they are", func(t *testing.T) {
+		ann.join(t, "presence-room", memberOf("ann"))
+		bob.join(t, "presence-room", memberOf("bob"))
+		ann.expectEvent(t, added, "presence-room", memberOf("bob"))
+		got := carol.join(t, "presence-room", memberOf("bob"))
+		if want := `"count":2,"ids":["ann","bob"]`; !strings.Contains(got.text(t), want) {
+			t.Errorf("carol is told %s, want %s", got.Data, want)
+		}
+		mark(t, s[1], "presence-room", "Both", ann, bob, carol)
+		bob.send(t, `{"event":"pusher:unsubscribe","data":{"channel":"presence-room"}}`)
+		mark(t, s[0], "presence-room", "One", ann, carol)
+		for _, by := range s {
+			by.api().eventually(t, "/channels/presence-room", "user_count", `{"occupied":true,"user_count":2}`)
+			by.api().eventually(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"},{"id":"bob"}]}`)
+		}
+		carol.send(t, `{"event":"pusher:unsubscribe","data":{"channel":"presence-room"}}`)
+		ann.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	})
+	t.Run("the last event of a cache channel is everywhere", func(t *testing.T) {
+		s[0].api().trigger(t, "cache-price", "Changed", `{"price":7}`)
+		carol.join(t, "cache-price", "")
+		carol.expectEvent(t, "Changed", "cache-price", `{"price":7}`)
+		s[1].api().trigger(t, "cache-price", "Changed", `{"price":8}`)
+		carol.expectEvent(t, "Changed", "cache-price", `{"price":8}`)
+		ann.join(t, "cache-price", "")
+		ann.expectEvent(t, "Changed", "cache-price", `{"price":8}`)
+	})
+	t.Run("every node knows all", func(t *testing.T) {
+		for _, by := range s {
+			by.api().eventually(t, "/connections", "", `{"connections":3}`)
+			by.api().eventually(t, "/channels", "subscription_count",
+				`{"channels":{"news":{"subscription_count":3},"cache-price":{"subscription_count":2},"presence-room":{}}}`)
+			by.api().expect(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"}]}`)
+		}
+	})
+	t.Run("a user is terminated by any node", func(t *testing.T) {
+		s[2].api().post(t, "/users/ann/terminate_connections", map[string]any{}, `{}`)
+		ann.expectError(t, 4009, "Connection was terminated by the application")
+		ann.expectClose(t, 4009)
+		s[1].api().eventually(t, "/channels/presence-room", "", `{"occupied":false}`)
+	})
+}
+
+// TestClusterOutlivesANode kills a node, and stops one longer than its lease.
+func TestClusterOutlivesANode(t *testing.T) {
+	t.Parallel()
+	s := nodes(t, startRedis(t), 3, nil)
+	ann, bob, carol := open(t, s[0]), open(t, s[1]), open(t, s[2])
+	ann.join(t, "presence-room", memberOf("ann"))
+	bob.join(t, "presence-room", memberOf("bob"))
+	ann.expectEvent(t, added, "presence-room", memberOf("bob"))
+	carol.join(t, "presence-room", memberOf("carol"))
+	ann.expectEvent(t, added, "presence-room", memberOf("carol"))
+	bob.expectEvent(t, added, "presence-room", memberOf("carol"))
+
+	s[1].signal(t, syscall.SIGKILL)
+	for _, k := range []*socket{ann, carol} {
+		k.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	}
+	s[2].api().expect(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"},{"id":"carol"}]}`)
+
+	s[2].signal(t, syscall.SIGSTOP)
+	ann.expectEvent(t, removed, "presence-room", `{"user_id":"carol"}`)
+	s[2].signal(t, syscall.SIGCONT)
+	ann.expectEvent(t, added, "presence-room", memberOf("carol"))
+	// carol, who never left for herself, is told nothing.
+	mark(t, s[0], "presence-room", "After", ann, carol)
+	s[2].api().expect(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"},{"id":"carol"}]}`)
+}
+
+func TestClusterOutlivesRedis(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	s := nodes(t, r, 2, nil)
+	s = append(s, start(t, startOptions{env: r.environment(map[string]string{"RESOUND_SCALING_ON_OUTAGE": "refuse"})}))
+	ann, bob := open(t, s[0]), open(t, s[1])
+	ann.join(t, "presence-room", memberOf("ann"))
+	bob.join(t, "presence-room", memberOf("bob"))
+	ann.expectEvent(t, added, "presence-room", memberOf("bob"))
+
+	r.kill(t)
+	ready := func(s *server) string {
+		got := request(t, http.MethodGet, s.url("/ready"), "")
+		return fmt.Sprint(got.status, strings.Contains(got.body, "degraded"))
+	}
+	for i, want := range []string{"200 true", "200 true", "503 true"} {
+		eventually(t, "/ready tells of the outage", func() bool { return ready(s[i]) == want })
+	}
+	if got := s[2].api().do(t, http.MethodPost, "/events", nil, `{"name":"E","channel":"a","data":"{}"}`); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+		t.Errorf("a node that refuses answers %d %s", got.status, got.body)
+	}
+	// What is local goes on at once.
+	mark(t, s[0], "presence-room", "Local", ann)
+	carol := open(t, s[0])
+	carol.join(t, "presence-room", memberOf("carol"))
+	ann.expectEvent(t, added, "presence-room", memberOf("carol"))
+	dan := open(t, s[1])
+	dan.join(t, "presence-room", memberOf("dan"))
+	bob.expectEvent(t, added, "presence-room", memberOf("dan"))
+	ann.close(t)
+	carol.expectEvent(t, removed, "presence-room", `{"user_id":"ann"}`)
+	s[0].api().expect(t, "/channels/presence-room/users", "", `{"users":[{"id":"bob"},{"id":"carol"}]}`)
+
+	r.start(t) // empty
+	for i := range s {
+		eventually(t, "/ready tells of the end of the outage", func() bool { return ready(s[i]) == "200 false" })
+	}
+	for _, by := range s {
+		eventually(t, "every node has the whole roster", func() bool {
+			got := by.api().get(t, "/channels/presence-room/users", "").body
+			return len(got) == len(`{"users":[{"id":"bob"},{"id":"carol"},{"id":"dan"}]}`) &&
+				strings.Contains(got, "bob") && strings.Contains(got, "carol") && strings.Contains(got, "dan")
+		})
+	}
+	// Each is told what it does not know, and events cross again.
+	want := "bob carol dan"
+	for k, known := range map[*socket]string{carol: "bob carol", bob: "ann bob dan", dan: "ann bob dan"} {
+		expectRoster(t, s[2], k, "presence-room", known, want)
+	}
+}
+
+// TestClusterOutlivesAHangingRedis stops Redis and lets it go on, with what was
+// stated before: who left meanwhile does not come back, and nobody else goes.
+func TestClusterOutlivesAHangingRedis(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	s := nodes(t, r, 2, nil)
+	ann, bob, carol := open(t, s[0]), open(t, s[0]), open(t, s[1])
+	ann.join(t, "presence-room", memberOf("ann"))
+	bob.join(t, "presence-room", memberOf("bob"))
+	ann.expectEvent(t, added, "presence-room", memberOf("bob"))
+	carol.join(t, "presence-room", memberOf("carol"))
+	ann.expectEvent(t, added, "presence-room", memberOf("carol"))
+
+	r.signal(t, syscall.SIGSTOP)
+	for _, by := range s {
+		eventually(t, "/ready tells of the outage", func() bool {
+			return strings.Contains(request(t, http.MethodGet, by.url("/ready"), "").body, "degraded")
+		})
+	}
+	bob.close(t)
+	ann.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	r.signal(t, syscall.SIGCONT)
+	for _, by := range s {
+		eventually(t, "/ready tells of the end of the outage", func() bool {
+			return !strings.Contains(request(t, http.MethodGet, by.url("/ready"), "").body, "degraded")
+		})
+		by.api().eventually(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"},{"id":"carol"}]}`)
+	}
+	carol.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	mark(t, s[1], "presence-room", "After", ann, carol)
+}
+
+// expectRoster triggers events until the roster that the socket is told of by then
+// is want. Rosters are user ids with spaces between, in their order.
+func expectRoster(t *testing.T, by *server, k *socket, channel, known, want string) {
+	t.Helper()
+	roster := map[string]bool{}
+	for id := range strings.FieldsSeq(known) {
+		roster[id] = true
+	}
+	marks := 0
+	eventually(t, "the roster is "+want, func() bool {
+		marks++
+		name := fmt.Sprint("Mark", marks)
+		by.api().trigger(t, channel, name, "{}")
+		for {
+			e := decode(t, k.next(t))
+			var member struct {
+				ID string `json:"user_id"`
+			}
+			switch e.Event {
+			case added, removed:
+				if err := json.Unmarshal([]byte(e.text(t)), &member); err != nil || roster[member.ID] == (e.Event == added) {
+					t.Fatalf("told %s %s, and knew %v", e.Event, e.Data, roster)
+				}
+				roster[member.ID] = e.Event == added
+				if !roster[member.ID] {
+					delete(roster, member.ID)
+				}
+			case name:
+				return strings.Join(slices.Sorted(maps.Keys(roster)), " ") == want
+			}
+		}
+	})
+}
+
+// TestClusterTellsWebhooksOnce: whichever nodes take part, each edge is told once.
+func TestClusterTellsWebhooksOnce(t *testing.T) {
+	t.Parallel()
+	r, hooks := startRedis(t), startReceiver(t)
+	o := withHooks(t, map[string]any{"subscription_count": true}, hooks.hook("/hook", nil))
+	var s []*server
+	for i := range 3 {
+		o.env = r.environment(map[string]string{"RESOUND_WEBHOOKS_STORE": filepath.Join(t.TempDir(), fmt.Sprint(i))})
+		s = append(s, start(t, o))
+	}
+	ann, bob := open(t, s[0]), open(t, s[1])
+	for _, k := range []*socket{ann, bob} {
+		k.join(t, "presence-room", memberOf(map[*socket]string{ann: "ann", bob: "bob"}[k]))
+		k.subscribe(t, "news")
+	}
+	hooks.expectEvent(t, counted("news", 2))
+	bob.close(t)
+	hooks.expectEvent(t, hookOfMember("member_removed", "presence-room", "bob"))
+	ann.close(t)
+	for _, channel := range []string{"presence-room", "news"} {
+		hooks.expectEvent(t, hookOf("channel_vacated", channel))
+	}
+	got := accepted(t, hooks.deliveries(t))
+	for _, want := range []string{
+		hookOf("channel_occupied", "news"), hookOf("channel_vacated", "news"),
+		hookOf("channel_occupied", "presence-room"), hookOf("channel_vacated", "presence-room"),
+		hookOfMember("member_added", "presence-room", "ann"), hookOfMember("member_removed", "presence-room", "ann"),
+		hookOfMember("member_added", "presence-room", "bob"), hookOfMember("member_removed", "presence-room", "bob"),
+		counted("news", 2),
+	} {
+		n := 0
+		for _, event := range got {
+			if sameJSON(event, want) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s was told %d times, want once; all:\n%s", want, n, strings.Join(got, "\n"))
+		}
+	}
+}
+
+// TestClusterWithPusherJS spreads stock clients over nodes.
+func TestClusterWithPusherJS(t *testing.T) {
+	t.Parallel()
+	env := startRedis(t).environment(map[string]string{"RESOUND_APP_WATCHLIST": "true"})
+	s := setStage(t, startOptions{env: env})
+	s.backend(t)
+	first, second := s.server, start(t, startOptions{env: env})
+	on := func(n *server, do func()) {
+		s.server = n
+		do()
+	}
+
+	on(first, func() { s.signIn(t, "ann", "ann") })
+	s.expectValue(t, "ann", "watchlist", "", `{"name":"offline","user_ids":["bob","carol"]}`)
+	on(second, func() { s.signIn(t, "bob", "bob") })
+	s.expectValue(t, "ann", "watchlist", "", `{"name":"online","user_ids":["bob"]}`)
+	// The back end talks to the first node.
+	s.call(t, `{}`, "sendToUser", "bob", "Paid", map[string]any{"order": 7})
+	s.expectUserEvent(t, "bob", "Paid", `{"order":7}`)
+
+	on(first, func() {
+		s.echo(t, "echo ann", "ann")
+		s.subscribe(t, "echo ann", "presence", "room")
+	})
+	on(second, func() {
+		s.echo(t, "echo bob", "bob")
+		s.subscribe(t, "echo bob", "presence", "room")
+	})
+	s.expect(t, "echo ann", "joining", "room")
+	s.whisper(t, "echo bob", "presence", "room", map[string]any{"typing": true})
+	s.expectWhere(t, "echo ann", "whisper", "room", func(h happening) bool { return contains(h, "typing") })
+	s.do(t, "disconnect", arguments{"client": "echo bob"})
+	s.expect(t, "echo ann", "leaving", "room")
+	s.do(t, "disconnect", arguments{"client": "bob"})
+	s.expectValue(t, "ann", "watchlist", "", `{"name":"offline","user_ids":["bob"]}`)
+}

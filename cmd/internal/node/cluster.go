@@ -1,0 +1,66 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"resound/channels/cluster"
+	"resound/channels/cluster/redis"
+	"resound/cmd/internal/config"
+)
+
+const (
+	// leaveTimeout is how long a stopping node tries to take back what it stated to
+	// the cluster. What is left then ends with its lease.
+	leaveTimeout = 5 * time.Second
+
+	// maxRedisTimeout bounds one request: a node is to notice an outage soon.
+	maxRedisTimeout = 2 * time.Second
+)
+
+// newCluster returns what connects the node with others, or nil for a node alone.
+func newCluster(o *Options) (cluster.Adapter, error) {
+	switch {
+	case o.Cluster != nil:
+		return o.Cluster, nil
+	case !o.Config.Server.Scaling.Enabled:
+		return nil, nil
+	}
+	return redis.New(redisOptions(&o.Config.Server.Scaling, o.Logger))
+}
+
+func redisOptions(s *config.Scaling, log *slog.Logger) redis.Options {
+	c := &s.Redis
+	o := redis.Options{
+		Addresses: []string{net.JoinHostPort(c.Host, strconv.Itoa(c.Port))},
+		Username:  c.Username,
+		Password:  c.Password,
+		Database:  c.Database,
+		Prefix:    c.Prefix + s.Channel,
+		Timeout:   min(c.Timeout, maxRedisTimeout),
+		Logger:    log,
+	}
+	switch {
+	case len(c.Cluster) > 0:
+		o.Mode, o.Addresses = redis.Cluster, c.Cluster
+	case len(c.Sentinel.Addresses) > 0:
+		o.Mode, o.Addresses, o.Master = redis.Sentinel, c.Sentinel.Addresses, c.Sentinel.Master
+		o.SentinelUsername, o.SentinelPassword = c.Sentinel.Username, c.Sentinel.Password
+	}
+	if c.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return o
+}
+
+func (n *Node) leaveCluster() {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if err := n.cluster.Close(ctx); err != nil {
+		n.log.Warn("the cluster was not left in time, others will clean up", "error", err)
+	}
+}

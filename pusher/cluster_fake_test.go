@@ -1,0 +1,108 @@
+package pusher
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"resound/channels/cluster/local"
+)
+
+// FakeCluster is fakes of several nodes, connected by a hub. Connections and
+// triggers go to one node after the other.
+type FakeCluster struct {
+	t        *testing.T
+	app      AppConfig
+	change   func(*Options)
+	hub      *local.Hub
+	adapters []*local.Adapter
+	nodes    []*Fake
+	next     int
+	nonce    uint64
+	clock    atomic.Int64 // unix seconds; the hub's goroutine reads it
+}
+
+// NewFakeCluster returns a cluster whose hub delays and shuffles what it is told
+// unless seed is 0.
+func NewFakeCluster(t *testing.T, c AppConfig, nodes int, seed uint64) *FakeCluster {
+	return newFakeCluster(t, c, nodes, seed, func(*Options) {})
+}
+
+func newFakeCluster(t *testing.T, c AppConfig, nodes int, seed uint64, change func(*Options)) *FakeCluster {
+	f := &FakeCluster{t: t, app: c, change: change, hub: local.NewHub()}
+	if seed != 0 {
+		f.hub = local.NewShuffledHub(seed)
+	}
+	f.clock.Store(1_700_000_000)
+	f.nodes, f.adapters = make([]*Fake, nodes), make([]*local.Adapter, nodes)
+	for i := range nodes {
+		f.replace(i)
+	}
+	return f
+}
+
+// replace starts a node in the place of another one, which is not stopped.
+func (f *FakeCluster) replace(i int) {
+	o := Options{
+		NewNonce: func() uint64 { f.nonce++; return f.nonce },
+		Cluster:  f.hub.NewAdapter(),
+	}
+	f.change(&o)
+	n := newFake(f.t, f.app, o)
+	n.node.options.Now = func() time.Time { return time.Unix(f.clock.Load(), 0) }
+	n.reactor.cluster = f
+	if err := o.Cluster.Start(context.Background(), n.node.Deliverer()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.nodes[i], f.adapters[i] = n, o.Cluster.(*local.Adapter)
+}
+
+// pump lets everything arrive that is on its way.
+func (f *FakeCluster) pump() {
+	for {
+		f.hub.Settle()
+		more := false
+		for _, n := range f.nodes {
+			more = n.reactor.pumpSome() || more
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+func (f *FakeCluster) turn() *Fake {
+	f.next++
+	return f.nodes[f.next%len(f.nodes)]
+}
+
+// Open connects to the next node; key may carry a query.
+func (f *FakeCluster) Open(key, origin string) *fakeConn {
+	for _, n := range f.nodes {
+		n.node.StateConnections()
+	}
+	return f.turn().Open(key, origin)
+}
+
+func (f *FakeCluster) Advance(d time.Duration) {
+	f.pump()
+	f.clock.Add(int64(d / time.Second))
+	for _, n := range f.nodes {
+		n.reactor.advance(d)
+		n.node.Recount()
+	}
+	f.pump()
+}
+
+func (f *FakeCluster) Trigger(channel, event, data, except string) {
+	f.pump()
+	f.turn().Trigger(channel, event, data, except)
+	f.pump()
+}
+
+func (f *FakeCluster) Terminate(user string) {
+	f.pump()
+	f.turn().Terminate(user)
+	f.pump()
+}

@@ -1,0 +1,127 @@
+package pusher
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCountsOfAClusterArePaced: above 100 subscriptions the nodes together tell
+// the count once in 5 s, and the last one is the total.
+func TestCountsOfAClusterArePaced(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 3, 1)
+	var conns []*fakeConn
+	subscribe := func() {
+		c := f.Open("k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		conns = append(conns, c)
+	}
+	for range 101 {
+		subscribe()
+	}
+	f.pump()
+	first := conns[0]
+	told := func() (counts []string) {
+		f.pump()
+		for _, payload := range first.got {
+			if strings.Contains(payload, "subscription_count") {
+				counts = append(counts, payload)
+			}
+		}
+		first.got = nil
+		return counts
+	}
+	if got := told(); len(got) != 101 {
+		t.Fatalf("%d counts up to 101 subscriptions, want each", len(got))
+	}
+	for range 30 {
+		subscribe()
+	}
+	if got := told(); len(got) != 0 {
+		t.Errorf("%q at once above 100 subscriptions", got)
+	}
+	for range 3 {
+		f.Advance(time.Second)
+	}
+	if got := told(); len(got) != 0 {
+		t.Errorf("%q before 5 s are over", got)
+	}
+	for range 20 {
+		f.Advance(time.Second)
+	}
+	got := told()
+	if len(got) == 0 || len(got) > 4 || !strings.Contains(got[len(got)-1], `\":131}`) {
+		t.Errorf("got %q in 20 s, want the total, and 4 at most", got)
+	}
+}
+
+// TestTheLastCountOfANodeIsTold: a node whose own subscribers all left while their
+// count was held back tells it all the same, and then forgets the channel.
+func TestTheLastCountOfANodeIsTold(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	subscribe := func(n *Fake) *fakeConn {
+		c := n.Open("k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		return c
+	}
+	var first *fakeConn
+	for range 110 {
+		first = subscribe(there)
+	}
+	subscribe(here).Drop()
+	f.pump()
+	first.got = nil
+	for range 12 {
+		f.Advance(time.Second)
+	}
+	last := ""
+	for _, payload := range first.got {
+		if strings.Contains(payload, "subscription_count") {
+			last = payload
+		}
+	}
+	if !strings.Contains(last, `\":110}`) {
+		t.Errorf("the last count is %q, want 110", last)
+	}
+	for _, n := range f.nodes {
+		if left := len(n.app.counts.paces); left != 0 {
+			t.Errorf("%d channels are still paced", left)
+		}
+	}
+}
+
+// TestPresentAnywhere: webhooks that were held back ask whether the client is on
+// any node.
+func TestPresentAnywhere(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	join := func(n *Fake, user string) *fakeConn {
+		c := n.Open("k", "")
+		id := n.reactor.shard.socketID(c.handle).String()
+		data := fmt.Sprintf(`{"user_id":%q}`, user)
+		sig := n.app.Secret().AppendChannel(nil, id, "presence-a", data)
+		c.Send(fmt.Sprintf(`{"event":"pusher:subscribe","data":{"channel":"presence-a","auth":"k:%s","channel_data":%q}}`, sig, data))
+		f.pump()
+		return c
+	}
+	ann, bob := join(here, "ann"), join(there, "bob")
+	for _, row := range []struct {
+		name string
+		do   func()
+		want string // channel, ann and bob, as seen here
+	}{
+		{"one on each node", func() {}, "true true true"},
+		{"bob elsewhere", ann.Drop, "true false true"},
+		{"nobody", bob.Drop, "false false false"},
+	} {
+		row.do()
+		f.pump()
+		n := here.node
+		got := fmt.Sprint(n.Present(here.app, "presence-a", ""), n.Present(here.app, "presence-a", "ann"), n.Present(here.app, "presence-a", "bob"))
+		if got != row.want {
+			t.Errorf("%s: got %s, want %s", row.name, got, row.want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package pusher
+
+import (
+	"strings"
+
+	"resound/channels"
+	"resound/channels/cluster"
+	"resound/frame"
+)
+
+// Deliverer returns the node as its cluster's adapter sees it.
+func (n *Node) Deliverer() cluster.Deliverer { return deliverer{n} }
+
+// deliverer takes what the cluster tells. What belongs to an app that this node
+// does not have is ignored.
+type deliverer struct{ node *Node }
+
+func (d deliverer) app(c cluster.Channel) *App { return d.node.AppByID(c.App) }
+
+// userOf returns the user that a channel stands for.
+func userOf(c cluster.Channel) (id string, ok bool) {
+	return strings.CutPrefix(c.Name, cluster.UserPrefix)
+}
+
+// Deliver implements cluster.Deliverer.
+func (d deliverer) Deliver(p cluster.Publication, mine bool) {
+	n, a := d.node, d.app(p.Channel)
+	if a == nil {
+		return
+	}
+	n.trace("Received From The Cluster", p.Channel.Name, view(p.Payload))
+	if id, ok := userOf(p.Channel); ok {
+		if to := a.users.Interest(id); to != 0 && !n.overloaded(to) {
+			q := received(a, id, p)
+			q.audience = toUser
+			n.post(to, q)
+		}
+		return
+	}
+	if p.Seq == 0 {
+		if count, ok := countOf(p.Payload); ok {
+			a.counts.heard(p.Channel.Name, count, n.Now)
+		}
+		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
+			n.post(to, received(a, p.Channel.Name, p))
+		}
+		return
+	}
+	q := received(a, p.Channel.Name, p)
+	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data}
+	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, seq uint64) {
+		if !n.overloaded(to) {
+			q.seq = seq
+			n.post(to, q)
+		}
+	})
+}
+
+// received makes a publication of this node of one of another.
+func received(a *App, name string, p cluster.Publication) *Publication {
+	q := &Publication{app: a, name: name, frame: sealed(p.Payload)}
+	q.except, _ = ParseSocketID(p.Except)
+	return q
+}
+
+// sealed makes a frame of a payload.
+func sealed(payload []byte) []byte {
+	buf := append(make([]byte, frame.HeaderRoom, frame.HeaderRoom+len(payload)), payload...)
+	return frame.Seal(buf)
+}
+
+// Watched implements cluster.Deliverer.
+func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
+	a := d.app(c)
+	if a == nil {
+		return
+	}
+	if id, ok := userOf(c); ok {
+		a.users.Answered(id, s != nil && s.Occupied)
+		return
+	}
+	a.directory.Watched(c.Name, d.state(s))
+}
+
+func (d deliverer) state(s *cluster.Snapshot) *channels.State {
+	if s == nil {
+		return nil
+	}
+	out := &channels.State{Seq: s.Seq, Members: members(s.Members)}
+	if s.Kept != nil {
+		out.Kept = &channels.CachedEvent{Frame: sealed(s.Kept.Payload), Name: s.Kept.Name, Data: s.Kept.Data}
+		out.Expires = d.node.Now().Add(s.Kept.For)
+	}
+	return out
+}
+
+func members(list []cluster.Member) []*channels.Member {
+	out := make([]*channels.Member, len(list))
+	for i := range list {
+		out[i] = member(&list[i])
+	}
+	return out
+}
+
+func member(m *cluster.Member) *channels.Member {
+	return &channels.Member{ID: m.ID, IDJSON: m.IDJSON, Info: m.Info}
+}
+
+// Edge implements cluster.Deliverer.
+func (d deliverer) Edge(e cluster.Edge) {
+	a := d.app(e.Channel)
+	if a == nil {
+		return
+	}
+	if id, ok := userOf(e.Channel); ok {
+		a.users.Edge(id, e.Kind == cluster.Occupied)
+		return
+	}
+	switch e.Kind {
+	case cluster.MemberAdded:
+		a.directory.MemberAdded(e.Channel.Name, member(&e.Member), e.Seq)
+	case cluster.MemberRemoved:
+		a.directory.MemberRemoved(e.Channel.Name, e.Member.ID, e.Seq)
+	}
+}
+
+// hooksOfEdges are the webhooks of what the cluster decides.
+var hooksOfEdges = map[cluster.EdgeKind]string{
+	cluster.Occupied:      HookOccupied,
+	cluster.Vacated:       HookVacated,
+	cluster.MemberAdded:   HookMemberAdded,
+	cluster.MemberRemoved: HookMemberRemoved,
+}
+
+// Decided implements cluster.Deliverer.
+func (d deliverer) Decided(e cluster.Edge) {
+	a := d.app(e.Channel)
+	if a == nil {
+		return
+	}
+	if _, ok := userOf(e.Channel); !ok {
+		d.node.hook(a, Hook{Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
+	}
+}
+
+// Seated implements cluster.Deliverer. The edge up to which the user is a member
+// was told before, or is part of the state.
+func (d deliverer) Seated(c cluster.Channel, userID string, _ uint64) {
+	if a := d.app(c); a != nil {
+		a.directory.Seated(c.Name, userID)
+	}
+}
+
+// Counted implements cluster.Deliverer. The node whose subscriptions changed
+// tells the count to the subscribers of all nodes.
+func (d deliverer) Counted(c cluster.Channel, subscriptions int) {
+	a := d.app(c)
+	if a == nil || subscriptions == 0 {
+		return
+	}
+	if p := a.count(c.Name, subscriptions); p != nil {
+		d.node.post(a.directory.Interest(c.Name), p)
+		d.node.publishElsewhere(c.Name, p, 0, nil)
+		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions})
+	}
+}
+
+// Terminate implements cluster.Deliverer.
+func (d deliverer) Terminate(app, userID string) {
+	if a := d.node.AppByID(app); a != nil {
+		d.node.post(d.node.everywhere(), &terminateUser{app: a, userID: userID})
+	}
+}
+
+// Degraded implements cluster.Deliverer. That the cluster is back counts from
+// Restate on: what is stated before is lost.
+func (d deliverer) Degraded(degraded bool) {
+	d.node.degraded.Store(degraded)
+	if !degraded {
+		return
+	}
+	for a := range d.node.Apps {
+		a.directory.Cut()
+		a.users.Cut()
+	}
+}
+
+// Restate implements cluster.Deliverer.
+func (d deliverer) Restate() {
+	for a := range d.node.Apps {
+		a.directory.Restate()
+		a.users.Restate()
+		a.stated.Store(0) // StateConnections states it again
+	}
+}

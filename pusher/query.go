@@ -1,0 +1,130 @@
+package pusher
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"resound/channels"
+	"resound/channels/cluster"
+)
+
+// queryTimeout is how long the cluster may take to answer what an application
+// asks. Then this node answers with what it knows itself, as it does while the
+// cluster is out of reach.
+const queryTimeout = time.Second
+
+// AppConnections is the number of open connections of the app, those on other nodes
+// as of about a second ago.
+func (n *Node) AppConnections(a *App) int64 { return a.Connections() + a.elsewhere() }
+
+// Channel returns the occupancy of a channel in the whole cluster; all zero when
+// it is vacant.
+func (n *Node) Channel(a *App, name string) channels.Occupancy {
+	if n.cluster == nil {
+		return a.directory.Channel(name, n.Now()) // Fast path.
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	return n.channel(ctx, a, name)
+}
+
+func (n *Node) channel(ctx context.Context, a *App, name string) channels.Occupancy {
+	if strings.HasPrefix(name, cluster.UserPrefix) {
+		return channels.Occupancy{} // a user is no channel to the application
+	}
+	o, err := n.cluster.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
+	if err != nil {
+		return a.directory.Channel(name, n.Now())
+	}
+	return occupancy(&o)
+}
+
+func occupancy(o *cluster.Occupancy) channels.Occupancy {
+	out := channels.Occupancy{Subscriptions: o.Subscriptions, Users: o.Users}
+	if o.Kept != nil {
+		out.Cached = &channels.CachedEvent{Name: o.Kept.Name, Data: o.Kept.Data}
+		out.CachedFor = o.Kept.For
+	}
+	return out
+}
+
+// AppendChannels appends the occupancy of each channel to dst. In a cluster they
+// are asked for together.
+func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) []channels.Occupancy {
+	if n.cluster == nil || len(names) == 1 {
+		for _, name := range names {
+			dst = append(dst, n.Channel(a, name))
+		}
+		return dst
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	all := make([]channels.Occupancy, len(names))
+	var asked sync.WaitGroup
+	for i, name := range names {
+		asked.Go(func() { all[i] = n.channel(ctx, a, name) })
+	}
+	asked.Wait()
+	return append(dst, all...)
+}
+
+// Channels returns the channels that are occupied in the cluster and whose names
+// begin with prefix, in no particular order and without cached events. O(channels).
+func (n *Node) Channels(a *App, prefix string) []channels.NamedOccupancy {
+	if n.cluster == nil {
+		return a.directory.Channels(prefix)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	rows, err := n.cluster.Channels(ctx, a.ID, cloned(prefix))
+	if err != nil {
+		return a.directory.Channels(prefix)
+	}
+	out := make([]channels.NamedOccupancy, 0, len(rows))
+	for i := range rows {
+		if !strings.HasPrefix(rows[i].Name, cluster.UserPrefix) {
+			out = append(out, channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)})
+		}
+	}
+	return out
+}
+
+// Members returns the roster of a presence channel in the order of joining; ok is
+// false when the channel is vacant.
+func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
+	if n.cluster == nil {
+		return a.directory.Members(name)
+	}
+	if !channels.KindOf(name).Is(channels.Presence) {
+		return nil, n.Channel(a, name).Occupied()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	found, err := n.cluster.Members(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
+	if err != nil {
+		return a.directory.Members(name)
+	}
+	return members(found), len(found) > 0
+}
+
+// Present reports whether a channel is occupied in the cluster or, when userID is
+// not empty, whether the user is a member of it.
+func (n *Node) Present(a *App, name, userID string) bool {
+	switch {
+	case userID == "":
+		return a.directory.Channel(name, n.Now()).Occupied() || n.cluster != nil && n.Channel(a, name).Occupied()
+	case a.directory.IsMember(name, userID):
+		return true
+	case n.cluster == nil || a.directory.Channel(name, n.Now()).Occupied():
+		return false // the roster here is the cluster's
+	}
+	list, _ := n.Members(a, name)
+	for _, m := range list {
+		if m.ID == userID {
+			return true
+		}
+	}
+	return false
+}
