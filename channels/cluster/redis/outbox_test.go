@@ -196,6 +196,7 @@ func TestOutboxIsBoundedAndWaitsForRedis(t *testing.T) {
 	if got, want := events(drain(t, q, 3)), []string{"one", "two", "three"}; !slices.Equal(got, want) {
 		t.Errorf("after the outage: got %v, want %v", got, want)
 	}
+	l.until(t, "what was removed is deleted", func() bool { n, _ := q.Size(); return n == 0 })
 	// Two nodes put more than fits: what one does not know of yet is refused by Redis.
 	b, _ := join(t, s.options(t))
 	r := b.Outbox(OutboxOptions{MaxEvents: 3, MaxBytes: 100}).Open(receiver)
