@@ -116,8 +116,8 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 	}
 	w.fresh, w.told = false, sn.Seq
 	a.deliverer.Watched(c, sn)
-	a.tellAll(w, held)
 	a.unpark(w)
+	a.tellAll(w, held)
 	return true
 }
 
