@@ -53,6 +53,7 @@ func (q *Queue) Put(r Record) error {
 	case q.closed:
 		return ErrQueueClosed
 	case len(q.added)+q.inEvents >= o.MaxEvents || q.bytes+q.inBytes+len(r.Event) > o.MaxBytes:
+		q.ring() // others may have sent what fills it
 		return ErrQueueFull
 	}
 	q.added = append(q.added, r)
