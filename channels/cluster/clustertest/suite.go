@@ -429,7 +429,7 @@ func closeTakesBack(s *suite) {
 		s.t.Fatal(err)
 	}
 	equal(s.t, "decided by the closing node", kinds(n[0].takeDecided(), c), []cluster.EdgeKind{cluster.MemberRemoved, cluster.Vacated})
-	n[1].until("gone", c, func(f Following) bool { return f.Occupied == false && len(f.Members) == 0 && len(f.Edges) == 4 })
+	n[1].until("gone", c, func(f Following) bool { return !f.Occupied && len(f.Members) == 0 && len(f.Edges) == 4 })
 	if o := n[1].occupancy(c); o.Subscriptions != 0 || o.Users != 0 {
 		s.t.Errorf("left: %+v", o)
 	}

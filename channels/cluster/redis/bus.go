@@ -11,8 +11,12 @@ import (
 )
 
 const (
-	maxTopicBatch    = 512 // topics in one pipeline of SUBSCRIBEs
-	maxSnapshotBatch = 16  // channels in one call of snapshotScript
+	maxTopicBatch = 512 // topics in one pipeline of SUBSCRIBEs
+	maxAnswered   = 64  // channels that one turn answers
+
+	// maxSnapshotBatch is how many snapshots one pipeline reads. One of 100,000
+	// members takes Redis about a tenth of a second.
+	maxSnapshotBatch = 16
 
 	// maxSubscribeFailures in a row end the session.
 	maxSubscribeFailures = 5
@@ -195,6 +199,9 @@ func (b *bus) mend(s *session, epoch uint64) error {
 		}
 	}
 	for _, name := range lost {
+		if name == b.adapter.names.allName() {
+			b.links.root = nil
+		}
 		if id, ok := b.adapter.names.topicOf(name); ok && b.byTopic[id] != nil {
 			b.unsubscribed(id, b.byTopic[id], epoch)
 		}
@@ -251,6 +258,7 @@ func (b *bus) takeRequests(epoch uint64) {
 				b.byTopic[id] = t
 			}
 			b.watchOn(id, t, r, epoch)
+			b.came(r, epoch)
 		} else if t != nil {
 			t.remove(r.channel)
 			b.adapter.unwatch(r.channel, id, epoch)
@@ -259,17 +267,17 @@ func (b *bus) takeRequests(epoch uint64) {
 			}
 		}
 	}
+}
+
+// came counts a Watch as begun, before anything that was said behind it is done.
+func (b *bus) came(r request, epoch uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.adapter.epoch.Load() != epoch {
+	if !r.snapshot || b.adapter.epoch.Load() != epoch {
 		return // clear has seen or will see to it
 	}
-	for _, r := range requests {
-		if r.watch && r.snapshot && b.watching[r.channel] > 0 {
-			if b.watching[r.channel]--; b.watching[r.channel] == 0 {
-				delete(b.watching, r.channel)
-			}
-		}
+	if b.watching[r.channel]--; b.watching[r.channel] <= 0 {
+		delete(b.watching, r.channel)
 	}
 }
 
@@ -350,7 +358,7 @@ func (b *bus) answer(t *topic) {
 
 // readSnapshots answers some of the channels whose topic is subscribed.
 func (b *bus) readSnapshots(s *session, epoch uint64) error {
-	batch := b.ready[:min(len(b.ready), maxTopicBatch)]
+	batch := b.ready[:min(len(b.ready), maxAnswered)]
 	b.ready = b.ready[len(batch):]
 	byBucket := make(map[int][]request)
 	reading := make(map[cluster.Channel]bool)
@@ -378,8 +386,13 @@ func (b *bus) readSnapshots(s *session, epoch uint64) error {
 	for len(byBucket) > 0 {
 		var calls []call
 		var asked [][]request
+		room := maxSnapshotBatch
 		for bucket, list := range byBucket {
-			n := min(len(list), maxSnapshotBatch)
+			if room == 0 {
+				break
+			}
+			n := min(len(list), room)
+			room -= n
 			args := []string{""}
 			for _, r := range list[:n] {
 				args = append(args, b.adapter.names.cid(b.adapter.names.topic(r.channel), r.channel))

@@ -31,8 +31,8 @@ func openProxied(t *testing.T, s *server) *proxied {
 func testOptions(t *testing.T) Options {
 	return Options{
 		Prefix:     t.Name(),
-		Lease:      1500 * time.Millisecond,
-		Timeout:    time.Second,
+		Lease:      2500 * time.Millisecond,
+		Timeout:    1500 * time.Millisecond,
 		MaxBackoff: 200 * time.Millisecond,
 		Logger:     slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -47,7 +47,7 @@ local function hold(node, k, cid, n)
   local _, app = struct.unpack('>Ic0Ic0', cid)
   local occupied = base .. ':o:' .. app
   local total = redis.call('HINCRBY', occupied, cid, n - held)
-  if total == 0 then
+  if total <= 0 then
     redis.call('HDEL', occupied, cid)
     if held > 0 then return 2, edge(2, cid, '', ''), 0 end
   elseif total == n - held then
@@ -63,7 +63,7 @@ local function seat(node, k, cid, user, member)
   if by then
     by = string.gsub(by, node .. ':%d+;', '')
     redis.call('HSET', seats, user, by .. node .. ':' .. k .. ';')
-    return 0, string.match(redis.call('HGET', members, user), '^%d+')
+    return 0, string.match(redis.call('HGET', members, user) or '0', '^%d+')
   end
   local seq = edge(3, cid, user, member)
   redis.call('HSET', seats, user, node .. ':' .. k .. ';')
@@ -83,7 +83,7 @@ local function unseat(node, k, cid, user)
     redis.call('HSET', seats, user, left)
     return 0, '', ''
   end
-  local member = string.gsub(redis.call('HGET', members, user), '^%d+ ', '')
+  local member = string.gsub(redis.call('HGET', members, user) or '', '^%d+ ', '')
   redis.call('HDEL', seats, user)
   redis.call('HDEL', members, user)
   return 4, edge(4, cid, user, member), member

@@ -6,6 +6,8 @@
 //	Watch, Unwatch     --> bus: topics by interest <-- edges and publications <---+
 //	lease              --> heartbeats, cleaning up after nodes that are gone
 //
+// An Outbox keeps webhook events in streams until one node has sent them.
+//
 // A channel belongs to one of Options.Topics topics, and by it to one of 1,024
 // buckets. All keys and topics of a bucket share a hash tag, so that one script
 // decides an edge, numbers it and publishes it, on one slot of a Redis Cluster.
@@ -28,6 +30,7 @@
 // an outage or not. maxPendingStatements bounds statements that wait for a slow
 // Redis: beyond it the session is given up and everything is stated again.
 // maxHeldEvents bounds what a channel holds back while its snapshot is read.
+// OutboxOptions bound what waits for a webhook's receiver.
 //
 // The package sends no secret to Redis but its own credentials there.
 package redis

@@ -121,9 +121,10 @@ func TestConnectionsKilledInMidPublishLoseAndRepeatNothing(t *testing.T) {
 	// published while nobody listens is missed, and meant to be.
 	p := newProxy(t, s.address())
 	o := s.options(t)
+	o.Lease, o.Timeout = 10*time.Second, 5*time.Second // a busy test host is no outage
+	subscriber, l := join(t, o)
 	o.Addresses = []string{p.address()}
 	publisher, _ := join(t, o)
-	subscriber, l := join(t, s.options(t))
 	c := named("chat")
 	follow(t, subscriber, l, c)
 	const events = 20_000
@@ -200,8 +201,10 @@ func TestStatementsOverKilledConnectionsAreDecidedOnce(t *testing.T) {
 
 func TestSubscriptionsComeBackAfterTheirConnectionWasKilled(t *testing.T) {
 	s := startServer(t)
-	a, l := join(t, s.options(t))
-	publisher, _ := join(t, s.options(t))
+	o := s.options(t)
+	o.Lease, o.Timeout = 10*time.Second, 5*time.Second // a busy test host is no outage
+	a, l := join(t, o)
+	publisher, _ := join(t, o)
 	for i := range 600 { // more than one batch
 		a.Watch(named(fmt.Sprint("chat", i)), i%2 == 0)
 	}
@@ -300,7 +303,7 @@ func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
 func TestASlowRedisIsWaitedFor(t *testing.T) {
 	s := startServer(t)
 	o := s.options(t)
-	o.Lease, o.Timeout = 6*time.Second, 3*time.Second
+	o.Lease, o.Timeout = 10*time.Second, 5*time.Second
 	a, l := join(t, o)
 	c := named("presence-room")
 	s.do("CONFIG", "SET", "busy-reply-threshold", "10000")

@@ -263,7 +263,8 @@ func TestTLSWithACLAndDatabase(t *testing.T) {
 		"--tls-ca-cert-file", certFile, "--tls-auth-clients", "no")
 	// The least that a node needs; docs/adr/0006-cluster-state-in-redis.md tells it.
 	s.do("ACL", "SETUSER", "node", "on", ">secret", "resetchannels", "~{tls:3*", "&{tls:3*", "-@all",
-		"+@connection", "+@pubsub", "+@scripting", "+@hash", "+@set", "+@sortedset", "+@string", "+exists", "+pttl", "+expire", "+time", "+info", "+role")
+		"+@connection", "+@pubsub", "+@scripting", "+@hash", "+@set", "+@sortedset", "+@string", "+@stream",
+		"+exists", "+pttl", "+expire", "+del", "+time", "+info", "+role")
 	o := testOptions(t)
 	o.Addresses = []string{fmt.Sprintf("127.0.0.1:%d", port)}
 	o.TLS = &tls.Config{RootCAs: pool}
@@ -278,6 +279,9 @@ func TestTLSWithACLAndDatabase(t *testing.T) {
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("kept"), Keep: time.Minute})
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("plain")})
 	l.until(t, "delivered", func() bool { return len(l.delivered[c.Name]) == 2 })
+	q := openQueue(t, a, OutboxOptions{})
+	put(t, q, "event")
+	drain(t, q, 1)
 	if rows, err := publisher.Channels(t.Context(), "app", ""); err != nil || len(rows) != 1 {
 		t.Errorf("channels: got %v, %v", rows, err)
 	}

@@ -57,8 +57,8 @@ type Options struct {
 	// 100 ms, and all are spread by half. Zero means 3 s.
 	MaxBackoff time.Duration
 
-	// SpoolPublications and SpoolBytes bound what waits to be published. Zero means
-	// 100,000 and 64 MiB.
+	// SpoolPublications and SpoolBytes bound what waits to be published, a quarter
+	// in each of four lanes; a channel belongs to one. Zero means 100,000 and 64 MiB.
 	SpoolPublications int
 	SpoolBytes        int
 

@@ -23,7 +23,7 @@ const (
 )
 
 func childOptions(address, prefix string) Options {
-	return Options{Addresses: []string{address}, Prefix: prefix, Lease: time.Second, Timeout: 500 * time.Millisecond, MaxBackoff: 100 * time.Millisecond}
+	return Options{Addresses: []string{address}, Prefix: prefix, Lease: 1500 * time.Millisecond, Timeout: time.Second, MaxBackoff: 100 * time.Millisecond}
 }
 
 func runChild(address string) {

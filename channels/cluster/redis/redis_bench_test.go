@@ -150,3 +150,24 @@ func BenchmarkSeat(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWatchRoster is reading the snapshot of a channel of 10,000 members.
+func BenchmarkWatchRoster(b *testing.B) {
+	s := startServer(b)
+	d := newListener()
+	a := benchJoin(b, benchOptions(b, s), d)
+	c := named("presence-room")
+	const members = 10_000
+	for i := range members {
+		a.Seat(c, cluster.Member{ID: fmt.Sprint(i), IDJSON: "1", Info: `{"name":"somebody"}`})
+	}
+	d.until(b, "seated", func() bool { return len(d.seated) == members })
+	s.do("CONFIG", "RESETSTAT")
+	b.ResetTimer()
+	for range b.N {
+		a.Watch(c, true)
+	}
+	d.until(b, "watched", func() bool { return d.watched[c.Name] == b.N })
+	b.StopTimer()
+	b.ReportMetric(s.usec("evalsha")/float64(b.N), "redis-us/snapshot")
+}

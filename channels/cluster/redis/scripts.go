@@ -33,6 +33,9 @@ var querySource string
 //go:embed lease.lua
 var leaseSource string
 
+//go:embed outbox.lua
+var outboxSource string
+
 var (
 	stateScript    = newScript(commonSource + stateSource)
 	purgeScript    = newScript(commonSource + purgeSource)
@@ -40,8 +43,9 @@ var (
 	snapshotScript = newScript(commonSource + snapshotSource)
 	queryScript    = newScript(commonSource + querySource)
 	leaseScript    = newScript(leaseSource)
+	outboxScript   = newScript(outboxSource)
 
-	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, leaseScript}
+	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, leaseScript, outboxScript}
 )
 
 // script is a Lua script and the name under which Redis keeps it.

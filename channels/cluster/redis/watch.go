@@ -7,7 +7,7 @@ import (
 )
 
 // maxHeldEvents is how many messages a channel holds back while its snapshot is
-// read. Beyond it they are dropped and the snapshot is read again.
+// read. Beyond it they are dropped, counted, and the snapshot is read again.
 const maxHeldEvents = 1024
 
 // stripe holds the watches of a part of the topics. Everything about a channel is
@@ -76,9 +76,7 @@ func (a *Adapter) begin(r request, topic uint32, epoch uint64, fresh bool) {
 		w = &watch{fresh: true}
 		s.watches[r.channel] = w
 	}
-	if fresh {
-		w.fresh, w.held = true, nil
-	}
+	w.fresh = w.fresh || fresh
 	w.snapshot = w.snapshot || r.snapshot
 	w.waiting = w.waiting || r.snapshot || w.fresh
 }
@@ -118,8 +116,8 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 	}
 	w.fresh, w.told = false, sn.Seq
 	a.deliverer.Watched(c, sn)
-	a.tellAll(w, held)
 	a.unpark(w)
+	a.tellAll(w, held)
 	return true
 }
 
@@ -209,8 +207,8 @@ func (a *Adapter) onMessage(message string) {
 		a.counters.unwanted.Add(1)
 	case !w.waiting:
 		a.tellOne(w, &e)
-	case w.overflow:
-	case len(w.held) == maxHeldEvents:
+	case w.overflow || len(w.held) == maxHeldEvents:
+		a.counters.dropped.Add(uint64(len(w.held) + 1))
 		w.overflow, w.held = true, nil
 	default:
 		w.held = append(w.held, e)

@@ -1,0 +1,80 @@
+package redis
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// ErrQueueFull is Put's answer when an event would cross the queue's limits.
+	ErrQueueFull = errors.New("the queue is full")
+
+	// ErrQueueClosed is Put's answer after Close.
+	ErrQueueClosed = errors.New("the queue is closed")
+)
+
+// Destination is a URL of an app that is told of events.
+type Destination struct{ AppID, URL string }
+
+// Record is an event that waits for a Destination.
+type Record struct {
+	// ID is the same however often and from whichever node the event is sent.
+	// Set by Peek.
+	ID    string
+	Event []byte    // immutable
+	At    time.Time // to the millisecond
+}
+
+// OutboxOptions bound an Outbox.
+type OutboxOptions struct {
+	// MaxEvents and MaxBytes bound what waits for one Destination in Redis, and
+	// again in this process while Redis is lost. Zero means 10,000 and 16 MiB.
+	MaxEvents int
+	MaxBytes  int
+}
+
+// Outbox keeps events in Redis until they were sent: a stream for each
+// Destination, which one node at a time reads in its order and deletes from. When
+// that node is not heard of for Options.Lease another goes on. Safe for concurrent
+// use. What nobody reads for an hour is forgotten.
+type Outbox struct {
+	adapter *Adapter
+	options OutboxOptions
+	dropped atomic.Uint64
+}
+
+// Outbox returns an outbox over the adapter's connections. Its queues must be
+// closed before the adapter is.
+func (a *Adapter) Outbox(o OutboxOptions) *Outbox {
+	if o.MaxEvents == 0 {
+		o.MaxEvents = 10_000
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 16 << 20
+	}
+	return &Outbox{adapter: a, options: o}
+}
+
+// Dropped is how many events were taken by Put and then did not fit in Redis.
+func (o *Outbox) Dropped() uint64 { return o.dropped.Load() }
+
+// Open returns the queue of to. Only one may be open at a time in this process.
+func (o *Outbox) Open(to Destination) *Queue {
+	// The URL may hold a secret of its receiver: its name is a digest.
+	sum := sha256.Sum256([]byte(to.URL))
+	a := o.adapter
+	q := &Queue{
+		outbox: o,
+		key:    "{" + a.options.Prefix + ":" + strconv.Itoa(a.options.Database) + ":w:" + to.AppID + "}:" + hex.EncodeToString(sum[:12]),
+		work:   make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+		turn:   make(chan struct{}, 1),
+	}
+	go q.run()
+	return q
+}

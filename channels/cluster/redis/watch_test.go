@@ -1,0 +1,174 @@
+package redis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"resound/channels/cluster"
+)
+
+// teller notes the order of what it is told.
+type teller struct {
+	*listener
+	heard []string
+}
+
+func (t *teller) Deliver(p cluster.Publication, _ bool) {
+	t.heard = append(t.heard, "deliver "+string(p.Payload))
+}
+
+func (t *teller) Watched(_ cluster.Channel, s *cluster.Snapshot) {
+	if s == nil {
+		t.heard = append(t.heard, "watched")
+	} else {
+		t.heard = append(t.heard, fmt.Sprint("watched ", s.Seq))
+	}
+}
+func (t *teller) Edge(e cluster.Edge) { t.heard = append(t.heard, fmt.Sprint("edge ", e.Seq)) }
+
+// TestWhatArrivesWhileASnapshotIsRead plays what the bus and the scripts do to one
+// channel: begin, gap (messages may have been missed), edge and kept with their
+// numbers, plain, answer with its number, read (a snapshot of that number), live
+// (no snapshot), unwatch.
+func TestWhatArrivesWhileASnapshotIsRead(t *testing.T) {
+	for _, test := range []struct{ name, played, want string }{
+		{
+			"what the snapshot knows is not told, the rest after it",
+			"begin,edge 5,plain,edge 6,kept 7,read 6", "watched 6,deliver plain,deliver kept 7",
+		},
+		{
+			"what is told already is told ahead of another snapshot",
+			"begin,read 4,begin,edge 5,plain,edge 6,read 5", "watched 4,edge 5,deliver plain,watched 5,edge 6",
+		},
+		{
+			"after a gap the snapshot comes first",
+			"begin,read 4,edge 5,gap,edge 9,plain,read 9,edge 10", "watched 4,edge 5,watched 9,deliver plain,edge 10",
+		},
+		{
+			"an answer waits for the edge of its number",
+			"begin,read 4,answer 5,answer 4,edge 5", "watched 4,edge 5,answer 5,answer 4",
+		},
+		{
+			"an answer waits for the snapshot",
+			"begin,answer 5,edge 6,read 5", "watched 5,answer 5,edge 6",
+		},
+		{
+			"an answer does not wait when nobody follows",
+			"answer 5", "answer 5",
+		},
+		{
+			"unwatch tells what waits",
+			"begin,answer 5,unwatch,edge 5,plain", "answer 5",
+		},
+		{
+			"without a snapshot everything is told after the subscription",
+			"beginlive,plain,edge 5,live,edge 6", "watched,deliver plain,edge 5,edge 6",
+		},
+		{
+			"an edge that comes twice is told once",
+			"begin,read 4,edge 5,edge 5", "watched 4,edge 5",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPlayed(t)
+			for _, step := range strings.Split(test.played, ",") {
+				p.play(step)
+			}
+			if want := strings.Split(test.want, ","); !slices.Equal(p.teller.heard, want) {
+				t.Errorf("got %q, want %q", p.teller.heard, want)
+			}
+		})
+	}
+}
+
+type played struct {
+	t       *testing.T
+	adapter *Adapter
+	teller  *teller
+	channel cluster.Channel
+	topic   uint32
+	number  uint64 // of publications
+}
+
+func newPlayed(t *testing.T) *played {
+	t.Helper()
+	a, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &played{t: t, adapter: a, teller: &teller{listener: newListener()}, channel: named("presence-room")}
+	a.deliverer = p.teller
+	p.topic = a.names.topic(p.channel)
+	return p
+}
+
+func (p *played) play(step string) {
+	p.t.Helper()
+	what, seq, _ := strings.Cut(step, " ")
+	a, n := p.adapter, p.adapter.names
+	origin := func(kind byte) []byte {
+		p.number++
+		return appendOrigin(n.appendCID(appendHeader(nil, kind), p.topic, p.channel), "0123456789abcdef", p.number)
+	}
+	switch what {
+	case "begin", "gap":
+		a.begin(request{p.channel, true, true}, p.topic, 0, what == "gap")
+	case "beginlive":
+		a.begin(request{p.channel, true, false}, p.topic, 0, false)
+	case "live":
+		a.finish(p.channel, p.topic, 0, nil)
+	case "read":
+		if !a.finish(p.channel, p.topic, 0, &cluster.Snapshot{Seq: seqOf(seq)}) {
+			p.teller.heard = append(p.teller.heard, "read again")
+		}
+	case "edge":
+		m := append(n.appendCID(appendHeader(nil, kindEdge), p.topic, p.channel), byte(cluster.MemberAdded))
+		a.onMessage(string(appendField(appendField(appendField(m, seq), "ann"), memberBytes(cluster.Member{}))))
+	case "plain":
+		a.onMessage(string(appendField(appendField(origin(kindPlain), ""), "plain")))
+	case "kept":
+		a.onMessage(string(appendKeptTail(appendField(origin(kindKept), seq), &cluster.Publication{Payload: []byte(step)})))
+	case "answer":
+		a.tell(p.channel, p.topic, 0, seqOf(seq), func() { p.teller.heard = append(p.teller.heard, step) })
+	case "unwatch":
+		a.unwatch(p.channel, p.topic, 0)
+	default:
+		p.t.Fatalf("step %q", step)
+	}
+}
+
+func TestTooMuchHeldBackIsCountedAndReadAgain(t *testing.T) {
+	p := newPlayed(t)
+	p.play("begin")
+	for range maxHeldEvents + 10 {
+		p.play("plain")
+	}
+	p.play("read 4")
+	p.play("edge 5")
+	p.play("read 5")
+	p.play("plain")
+	if want := []string{"read again", "watched 5", "deliver plain"}; !slices.Equal(p.teller.heard, want) {
+		t.Errorf("got %q, want %q", p.teller.heard, want)
+	}
+	if got := p.adapter.Stats().Dropped; got != maxHeldEvents+10 {
+		t.Errorf("dropped: got %d, want %d", got, maxHeldEvents+10)
+	}
+}
+
+func TestAPublicationThatIsRepeatedIsToldOnce(t *testing.T) {
+	p := newPlayed(t)
+	p.play("begin")
+	p.play("read 4")
+	p.play("plain")
+	p.number-- // the connection was lost: the same number again
+	p.play("plain")
+	p.play("plain")
+	if want := []string{"watched 4", "deliver plain", "deliver plain"}; !slices.Equal(p.teller.heard, want) {
+		t.Errorf("got %q, want %q", p.teller.heard, want)
+	}
+	if p.adapter.Stats().Junk != 0 {
+		t.Error("a repetition is junk")
+	}
+}
