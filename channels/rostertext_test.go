@@ -13,14 +13,14 @@ func appendTestMember(ids, entries []byte, m *channels.Member) (_, _ []byte) {
 	return append(ids, m.IDJSON...), fmt.Appendf(entries, "%s:%s", m.IDJSON, m.Info)
 }
 
-// told is a roster as text, and what it has to be.
-type told struct {
+// toldText is a roster as text, and what it has to be.
+type toldText struct {
 	text         *channels.RosterText
 	members      int
 	ids, entries string
 }
 
-func (x told) check(t *testing.T) {
+func (x toldText) check(t *testing.T) {
 	t.Helper()
 	ids, entries := string(x.text.AppendIDs([]byte("ids "))), string(x.text.AppendEntries([]byte("entries ")))
 	if want := "ids " + x.ids; ids != want {
@@ -47,22 +47,22 @@ func TestRosterTextAgainstMembers(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(1, uint64(users)))
 			d := channels.NewDirectory(nil)
 			d.TellRostersAsText(appendTestMember)
-			var kept []told
+			var kept []toldText
 			present := make(map[string]bool)
 			for step := range 4000 {
 				id := fmt.Sprint("u", rnd.IntN(users))
 				if present[id] {
-					d.Leave(channel, 0, false, id, func(channels.Interest, uint64, *channels.Member) {})
+					d.Leave(channel, 0, false, id)
 					delete(present, id)
 					continue
 				}
 				present[id] = true
 				m := &channels.Member{ID: id, IDJSON: id, Info: strings.Repeat("i", step%30)}
-				got, members, err := d.Join(channel, 0, m, 0, nil, epoch, func(channels.Interest, uint64) {})
+				got, members, err := d.Join(channel, 0, m, 0, nil, epoch)
 				if err != nil || len(members) > 0 {
 					t.Fatalf("got %d members and %v, want the roster as text", len(members), err)
 				}
-				x := told{text: got.Roster}
+				x := toldText{text: got.Roster}
 				all, _ := d.Members(channel)
 				for i, m := range all {
 					if i > 0 {
@@ -78,7 +78,7 @@ func TestRosterTextAgainstMembers(t *testing.T) {
 					kept = append(kept, x)
 				}
 				if rnd.IntN(10) == 0 {
-					again, _ := d.Revisit(channel, nil, epoch)
+					again, _ := d.Revisit(channel, "", nil, epoch)
 					x.text = again.Roster
 					x.check(t)
 				}
@@ -102,7 +102,7 @@ func TestChannelsWithoutRosterHaveNoText(t *testing.T) {
 	if got := d.Subscribe("news", 0, epoch); got.Roster != nil {
 		t.Errorf("got %+v, want no roster", got.Roster)
 	}
-	if got, _ := d.Revisit("presence-vacant", nil, epoch); got.Roster.Len() != 0 {
+	if got, _ := d.Revisit("presence-vacant", "", nil, epoch); got.Roster.Len() != 0 {
 		t.Errorf("got a roster of %d bytes, want none", got.Roster.Len())
 	}
 }
