@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOTESTFLAGS ?=
 
-.PHONY: help build run test race check lint fuzz bench bench-million docs setup clean
+.PHONY: help build run test race check lint fuzz bench bench-cluster bench-million docs setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ fuzz: ## run every fuzz target for FUZZTIME (30s)
 
 bench: build ## measure every figure against the floor (ROUNDS=, N=, ONLY=, OUT=)
 	scripts/bench
+
+bench-cluster: build ## measure what crosses nodes: three of them and a Redis on this host
+	scripts/bench-cluster
 
 bench-million: build ## hold a million connections on this host (N=1000000 HOLD=3m)
 	scripts/bench-million

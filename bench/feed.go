@@ -25,7 +25,7 @@ type feed struct {
 // newFeed returns the sequence of events of a channel.
 func (r *run) newFeed(s *subject, channel string) *feed {
 	f := &feed{
-		publisher: rest.NewPublisher(s.target), channel: channel, lanes: 1,
+		publisher: rest.NewPublisher(s.triggers()), channel: channel, lanes: 1,
 		payload: r.settings.PayloadBytes, timeout: r.settings.deliveryTimeout,
 	}
 	r.closers = append(r.closers, f.publisher.Close)

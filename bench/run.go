@@ -41,6 +41,7 @@ type run struct {
 type subject struct {
 	name     string
 	target   rest.Target
+	api      rest.Target       // where events are triggered; zero: at target
 	pids     []int             // none when unknown
 	fleet    *population.Fleet // nil in scenarios without subscribers
 	feed     *feed             // events on the run's channel
@@ -49,6 +50,14 @@ type subject struct {
 	// publish sends events with consecutive numbers from first to all subscribers of
 	// the run's channel: to the floor without a request.
 	publish func(first uint32, events int) error
+}
+
+// triggers is where events are triggered.
+func (s *subject) triggers() rest.Target {
+	if s.api.Address != "" {
+		return s.api
+	}
+	return s.target
 }
 
 // runScenario prepares a run, lets measure fill in its result, and sums it up. The
@@ -138,6 +147,11 @@ func (r *run) server() (*subject, error) {
 			return nil, err
 		}
 		s.target = target
+		if r.settings.API != "" {
+			if s.api, err = parseTarget(r.settings.API, r.settings.App); err != nil {
+				return nil, err
+			}
+		}
 	}
 	s.feed = r.newFeed(s, r.channel)
 	s.publish = func(_ uint32, events int) error { return s.feed.trigger(events, process.Nanos()) }

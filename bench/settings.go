@@ -18,6 +18,7 @@ type Settings struct {
 	Target string   `json:"target,omitempty"` // ws://HOST:PORT[/PREFIX]
 	App    wire.App `json:"-"`
 	PIDs   []int    `json:"-"`               // the server's processes. None: its CPU and memory are not measured.
+	API    string   `json:"api,omitempty"`   // ws://HOST:PORT[/PREFIX] of the node that gets the triggers. Empty means Target.
 	Spawn  string   `json:"spawn,omitempty"` // path of a resound binary to start on a free port
 
 	Floor     bool   `json:"floor"`
@@ -141,6 +142,7 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 	}
 	refuse(s.Spawn == "" && s.Target == "", "neither a target nor a binary to spawn")
 	refuse(s.Spawn != "" && s.Target != "", "a target %s and a binary to spawn %s: give one of them", s.Target, s.Spawn)
+	refuse(s.API != "" && s.Target == "", "a node for triggers %s without a target", s.API)
 	refuse(s.Target != "" && s.App == wire.App{}, "a target without an app")
 	refuse(s.FloorKind != "" && s.FloorKind != FloorC && s.FloorKind != FloorGo, "floor %q, want %s or %s", s.FloorKind, FloorC, FloorGo)
 	refuse(s.Threads < 1, "%d threads, want 1 or more", s.Threads)

@@ -112,7 +112,7 @@ func (r *run) newSpreadLoad(s *subject) (*spreadLoad, error) {
 	}
 	l.steps = make([]int, l.callers)
 	var err error
-	if l.load, err = rest.NewLoad(s.target, l.callers); err != nil {
+	if l.load, err = rest.NewLoad(s.triggers(), l.callers); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	l.load.Use(l.next)

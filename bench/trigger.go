@@ -40,7 +40,7 @@ func (r *run) trigger() error {
 	}
 	loads := make([]*rest.Load, len(subjects))
 	for i, s := range subjects {
-		if loads[i], err = rest.NewLoad(s.target, r.settings.Connections); err != nil {
+		if loads[i], err = rest.NewLoad(s.triggers(), r.settings.Connections); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		defer loads[i].Close()

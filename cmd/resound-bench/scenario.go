@@ -43,6 +43,7 @@ func newScenario(name, short, long string, measure scenario, own func(*cobra.Com
 	flags, s := cmd.Flags(), &f.settings
 	flags.SortFlags = false
 	flags.StringVar(&s.Target, "target", "", "server under test, ws://HOST:PORT[/PREFIX]")
+	flags.StringVar(&s.API, "api", "", "node of the same cluster that gets the triggers (default the target)")
 	flags.StringVar(&f.app, "app", "", "credentials of its app, ID:KEY:SECRET")
 	flags.IntSliceVar(&s.PIDs, "pid", nil, "process ids of the server, for CPU and memory (comma list, summed)")
 	flags.StringVar(&s.Spawn, "spawn", "", "start this resound binary on a free port instead, and stop it at the end")
