@@ -21,6 +21,41 @@ type Reader struct {
 type partial struct {
 	text    bool
 	payload []byte
+	valid   int // bytes of a text known to be whole characters
+}
+
+// append adds a fragment. A text that can no longer become valid is refused
+// without waiting for its end.
+//
+// RFC 6455 section 8.1.
+func (p *partial) append(fragment []byte, last bool) *CloseError {
+	p.payload = append(p.payload, fragment...)
+	if !p.text {
+		return nil
+	}
+	end := len(p.payload)
+	if !last {
+		end = wholeRunes(p.payload, p.valid)
+	}
+	if !utf8.Valid(p.payload[p.valid:end]) {
+		return errTextUTF8
+	}
+	p.valid = end
+	return nil
+}
+
+// wholeRunes returns where a character begins that the end of b cuts, len(b) if
+// none is cut. Bytes before from are left out.
+func wholeRunes(b []byte, from int) int {
+	for i := len(b) - 1; i >= max(from, len(b)-utf8.UTFMax+1); i-- {
+		if utf8.RuneStart(b[i]) {
+			if utf8.FullRune(b[i:]) {
+				break
+			}
+			return i
+		}
+	}
+	return len(b)
 }
 
 // Header is the parsed header of a frame.
@@ -161,19 +196,21 @@ func (r *Reader) Frame(h Header, body []byte) (Event, *CloseError) {
 		return Event{Kind: Close, Code: code, Payload: reason}, nil
 	case ws.OpContinuation:
 		p := r.partial
-		p.payload = append(p.payload, body...)
+		if err := p.append(body, f.Fin); err != nil {
+			return Event{}, err
+		}
 		if !f.Fin {
 			return Event{}, nil
 		}
 		r.partial = nil
-		return message(p.text, p.payload)
+		return Event{Kind: Message, Text: p.text, Payload: p.payload}, nil
 	}
 	text := f.OpCode == ws.OpText
 	if f.Fin {
 		return message(text, body)
 	}
-	r.partial = &partial{text: text, payload: append([]byte(nil), body...)}
-	return Event{}, nil
+	r.partial = &partial{text: text}
+	return Event{}, r.partial.append(body, false)
 }
 
 func message(text bool, payload []byte) (Event, *CloseError) {

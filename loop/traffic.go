@@ -265,7 +265,7 @@ func (r *Reactor) onEvent(c *conn, e frame.Event) {
 }
 
 // answerClose echoes the peer's close frame and closes the connection: the
-// server goes first.
+// server goes first. What the peer has not read yet reaches it before.
 //
 // RFC 6455 sections 5.5.1 and 7.1.1.
 func (r *Reactor) answerClose(c *conn, e frame.Event) {
@@ -274,6 +274,10 @@ func (r *Reactor) answerClose(c *conn, e frame.Event) {
 	r.stats.closed(e.Code)
 	r.leave(c)
 	r.flush(c)
+	if !c.gone() && !c.doomed && c.tcp.OutboundBuffered() > 0 {
+		r.shut(c)
+		return
+	}
 	r.destroy(c)
 }
 
