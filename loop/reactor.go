@@ -172,6 +172,9 @@ func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
 	r.conns.At(conn).reader.MaxMessageBytes = bytes
 }
 
+// Deflates reports whether conn takes compressed frames.
+func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).reader.Deflates }
+
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
 // wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
 // the deadline of one that is closing is the reactor's.

@@ -192,7 +192,11 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.reject(c, rejection)
 		return false
 	}
-	var buf [256]byte
+	if !r.engine.options.Compression {
+		r.request.DropOffers()
+	}
+	c.reader.Deflates = r.request.Deflates()
+	var buf [384]byte
 	r.establish(c)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &r.request))
 	r.handler.OnOpen(c.handle, &r.request)

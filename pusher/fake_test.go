@@ -12,11 +12,12 @@ import (
 // fakeReactor plays the event loop of a shard: what is sent is kept for each
 // connection, posted items wait until pump.
 type fakeReactor struct {
-	t     *testing.T
-	shard *Shard
-	now   uint32
-	mail  []any
-	conns []*fakeConn
+	t        *testing.T
+	shard    *Shard
+	now      uint32
+	deflates bool // all connections
+	mail     []any
+	conns    []*fakeConn
 }
 
 type fakeConn struct {
@@ -33,6 +34,8 @@ const never = ^uint32(0)
 func (r *fakeReactor) Post(item any) { r.mail = append(r.mail, item) }
 func (r *fakeReactor) Pending() int  { return len(r.mail) }
 func (r *fakeReactor) Now() uint32   { return r.now }
+
+func (r *fakeReactor) Deflates(int32) bool { return r.deflates }
 
 func (r *fakeReactor) SetReadLimit(conn int32, bytes uint32) { r.conns[conn].limit = bytes }
 func (r *fakeReactor) SetDeadline(conn int32, at uint32)     { r.conns[conn].deadline = at }

@@ -27,7 +27,7 @@ var unusedEnvNames = []string{
 var (
 	laterRootPaths   = []string{"monitoring", "metrics_compat"}
 	laterServerPaths = []string{
-		"compression", "proxy_protocol", "unix_socket", "monitoring", "metrics_compat",
+		"proxy_protocol", "unix_socket", "monitoring", "metrics_compat",
 		"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
 	}
 )

@@ -72,6 +72,7 @@ func New(o Options) (_ *Node, err error) {
 		Apps:                   apps,
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
+		Compression:            c.Compression,
 		Trace:                  o.Trace,
 	})
 	if err != nil {
@@ -88,6 +89,7 @@ func New(o Options) (_ *Node, err error) {
 		ReusePort:        c.ReusePort,
 		Reactors:         reactors,
 		WebSocketPrefix:  c.Path + "/app/",
+		Compression:      c.Compression,
 		NewHandler:       func(r *loop.Reactor) loop.Handler { return n.protocol.NewShard(r.Index(), r) },
 		HandOver:         func(c *loop.HTTPConn) bool { return n.listener.Offer(c) },
 		MaxSockets:       limits.sockets,
