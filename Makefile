@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOTESTFLAGS ?=
 
-.PHONY: help build run test race check lint fuzz bench docs setup clean
+.PHONY: help build run test race check lint fuzz simulate bench docs setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ check: lint race ## what CI runs
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	scripts/fuzz
+
+simulate: ## play SEEDS (10,000) random schedules against the model
+	scripts/simulate
 
 bench: build ## measure fan-out, memory, triggers and connects against the floor
 	scripts/bench

@@ -130,10 +130,11 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 	var kept *channels.CachedEvent
 	if registry.Subscribed(conn, sub.channel) {
 		if kind.Is(channels.Cache) {
-			// What waits in the mailbox is older than the event it gets now.
 			d, _ := directory.Revisit(sub.channel, nil, now)
-			registry.Subscribe(conn, d.Name, d.Since)
-			kept = d.Cached
+			if kept = d.Cached; kept != nil {
+				// What waits in the mailbox is older than the event it gets now.
+				registry.Subscribe(conn, d.Name, d.Since)
+			}
 		}
 	} else {
 		d := directory.Subscribe(sub.channel, s.index, now)
@@ -154,12 +155,15 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 //
 // Pusher: cache channels.
 func (s *Shard) sendCached(conn int32, channel string, kept *channels.CachedEvent) {
-	if kept == nil {
+	app := s.session(conn).app
+	switch {
+	case app == nil: // what it was told before closed it: it does not read
+	case kept != nil:
+		s.reactor.Send(conn, kept.Frame)
+	default:
 		s.send(conn, func(dst []byte) []byte { return appendCacheMiss(dst, channel) })
-		s.node.hook(s.session(conn).app.app, Hook{Name: HookCacheMiss, Channel: channel})
-		return
+		s.node.hook(app.app, Hook{Name: HookCacheMiss, Channel: channel})
 	}
-	s.reactor.Send(conn, kept.Frame)
 }
 
 // join adds the connection to a presence channel as a member.

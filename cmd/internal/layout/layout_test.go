@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"channels/cluster":   {},
 	"pusher":             {"auth", "channels", "frame"},
 	"pusher/transcript":  {"pusher"},
+	"pusher/simulation":  {},
 	"pusher/rest":        {"auth", "channels", "pusher", "pusher/rest/shield"},
 	"pusher/rest/shield": {"channels"},
 	"pusher/webhook":     {"auth"},
