@@ -23,8 +23,8 @@ setup: ## install what the tests need: npm packages, Chromium, Redis
 test: setup ## run all tests
 	CI=true $(GO) test $(GOTESTFLAGS) ./...
 
-race: setup ## run all tests with the race detector
-	CI=true RACE=1 $(GO) test -race $(GOTESTFLAGS) ./...
+race: setup ## run all tests with the race detector and invariants checked
+	CI=true RACE=1 $(GO) test -race -tags invariants $(GOTESTFLAGS) ./...
 
 lint: ## formatting, vet and static checks
 	scripts/lint

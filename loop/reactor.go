@@ -1,10 +1,7 @@
 package loop
 
 import (
-	"fmt"
-	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/panjf2000/gnet/v2"
@@ -103,7 +100,9 @@ type Reactor struct {
 	// connection, and nobody would take its mail.
 	bound atomic.Bool
 
-	stats counters
+	faults faultLog
+	thread int // with invariants: the event loop's
+	stats  counters
 }
 
 // Index is the reactor's number, 0 up to Options.Reactors.
@@ -136,6 +135,7 @@ func (r *Reactor) Pending() int {
 // then: share it among as many connections as you like. Frames for a connection
 // that is not open are dropped.
 func (r *Reactor) Send(conn int32, frame []byte) {
+	r.assertOwned()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.queue(c, frame)
@@ -144,6 +144,7 @@ func (r *Reactor) Send(conn int32, frame []byte) {
 
 // SendCopy is Send for a frame in memory that the caller wants back.
 func (r *Reactor) SendCopy(conn int32, frame []byte) {
+	r.assertOwned()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.queue(c, r.out.keep(frame))
@@ -179,6 +180,7 @@ func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).reader.Def
 // wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
 // the deadline of one that is closing is the reactor's.
 func (r *Reactor) SetDeadline(conn int32, at uint32) {
+	r.assertOwned()
 	if r.conns.At(conn).stage == open {
 		r.deadlines[conn] = at
 	}
@@ -199,6 +201,7 @@ func (r *Reactor) OutboundBytes(conn int32) int {
 // once the peer has, or after a few seconds. OnClosed is called before Close
 // returns. Closing a connection that is not open does nothing.
 func (r *Reactor) Close(conn int32, code int, reason string) {
+	r.assertOwned()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.closeWith(c, code, reason)
@@ -368,6 +371,7 @@ func (r *Reactor) overflow(c *conn) {
 // onBell is the turn that posted items get: what may not wait, some mail, some
 // writes, then whatever I/O is ready, and on from there in the next turn.
 func (r *Reactor) onBell() {
+	r.assertOwned()
 	defer func() {
 		if p := recover(); p != nil {
 			r.fault(p)
@@ -442,11 +446,4 @@ func (r *Reactor) flushSome() {
 			r.flush(c)
 		}
 	}
-}
-
-// fault records a panic.
-func (r *Reactor) fault(p any) {
-	r.stats.panics.Add(1)
-	r.engine.options.Logger.Error("recovered from a panic",
-		slog.Int("reactor", r.index), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

@@ -174,6 +174,9 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 	if !r.accept(c, view[:n]) {
 		return false
 	}
+	if invariants {
+		spoil(view[:n])
+	}
 	// What followed the handshake in the same segment is the first frame.
 	_, _ = c.tcp.Discard(n)
 	return c.stage == open
@@ -245,11 +248,21 @@ func (r *Reactor) readFrame(c *conn) (more bool) {
 		return false
 	}
 	r.onEvent(c, event)
+	if invariants {
+		spoil(view[:h.Total])
+	}
 	if c.gone() {
 		return false
 	}
 	_, _ = c.tcp.Discard(h.Total)
 	return true
+}
+
+// spoil overwrites bytes that are nobody's any more.
+func spoil(view []byte) {
+	for i := range view {
+		view[i] = 0xdb
+	}
 }
 
 func (r *Reactor) onEvent(c *conn, e frame.Event) {
