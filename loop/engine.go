@@ -274,7 +274,7 @@ func (e *Engine) bound(l gnet.EventLoop) *Reactor {
 		}
 		if r.loop == nil {
 			r.loop = l
-			r.own()
+			r.owner.claim()
 			r.now = e.seconds()
 			r.bound.Store(true)
 			enrolled, err := l.Enroll(gnet.NewContext(context.Background(), r), e.bells[i])

@@ -12,12 +12,15 @@ import (
 // their turn is over: whoever kept a view of them reads garbage.
 const invariants = true
 
-// own is called on the event loop, whose goroutine is locked to a thread.
-func (r *Reactor) own() { r.thread = unix.Gettid() }
+// owner is the thread of a reactor's event loop, whose goroutine is locked to it.
+type owner struct{ thread int }
 
-// assertOwned panics on any other thread.
-func (r *Reactor) assertOwned() {
-	if at := unix.Gettid(); r.thread != 0 && at != r.thread {
-		panic(fmt.Sprintf("reactor %d is owned by thread %d and was called on %d", r.index, r.thread, at))
+// claim is called on the event loop.
+func (o *owner) claim() { o.thread = unix.Gettid() }
+
+// assert panics on any thread but the owner.
+func (o *owner) assert() {
+	if at := unix.Gettid(); o.thread != 0 && at != o.thread {
+		panic(fmt.Sprintf("a reactor is owned by thread %d and was called on %d", o.thread, at))
 	}
 }

@@ -101,7 +101,7 @@ type Reactor struct {
 	bound atomic.Bool
 
 	faults faultLog
-	thread int // with invariants: the event loop's
+	owner  owner
 	stats  counters
 }
 
@@ -135,7 +135,7 @@ func (r *Reactor) Pending() int {
 // then: share it among as many connections as you like. Frames for a connection
 // that is not open are dropped.
 func (r *Reactor) Send(conn int32, frame []byte) {
-	r.assertOwned()
+	r.owner.assert()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.queue(c, frame)
@@ -144,7 +144,7 @@ func (r *Reactor) Send(conn int32, frame []byte) {
 
 // SendCopy is Send for a frame in memory that the caller wants back.
 func (r *Reactor) SendCopy(conn int32, frame []byte) {
-	r.assertOwned()
+	r.owner.assert()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.queue(c, r.out.keep(frame))
@@ -180,7 +180,7 @@ func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).reader.Def
 // wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
 // the deadline of one that is closing is the reactor's.
 func (r *Reactor) SetDeadline(conn int32, at uint32) {
-	r.assertOwned()
+	r.owner.assert()
 	if r.conns.At(conn).stage == open {
 		r.deadlines[conn] = at
 	}
@@ -201,7 +201,7 @@ func (r *Reactor) OutboundBytes(conn int32) int {
 // once the peer has, or after a few seconds. OnClosed is called before Close
 // returns. Closing a connection that is not open does nothing.
 func (r *Reactor) Close(conn int32, code int, reason string) {
-	r.assertOwned()
+	r.owner.assert()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.closeWith(c, code, reason)
@@ -371,7 +371,7 @@ func (r *Reactor) overflow(c *conn) {
 // onBell is the turn that posted items get: what may not wait, some mail, some
 // writes, then whatever I/O is ready, and on from there in the next turn.
 func (r *Reactor) onBell() {
-	r.assertOwned()
+	r.owner.assert()
 	defer func() {
 		if p := recover(); p != nil {
 			r.fault(p)
