@@ -248,11 +248,11 @@ func (r *Reactor) readFrame(c *conn) (more bool) {
 		return false
 	}
 	r.onEvent(c, event)
-	if invariants {
-		spoil(view[:h.Total])
-	}
 	if c.gone() {
 		return false
+	}
+	if invariants {
+		spoil(view[:h.Total])
 	}
 	_, _ = c.tcp.Discard(h.Total)
 	return true
