@@ -41,7 +41,7 @@ bench: build ## measure fan-out, memory, triggers and connects against the floor
 	scripts/bench
 
 docs: ## rewrite the generated documents
-	$(GO) test ./cmd/internal/config -run Docs -update
+	$(GO) test ./cmd/internal/config -run TestReferenceIsCurrent -update
 
 clean: ## remove what make built
 	rm -rf bin

@@ -4,6 +4,7 @@ package loop
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,14 +14,15 @@ import (
 const invariants = true
 
 // owner is the thread of a reactor's event loop, whose goroutine is locked to it.
-type owner struct{ thread int }
+// Safe for concurrent use: who asks may be the wrong one.
+type owner struct{ thread atomic.Int64 }
 
 // claim is called on the event loop.
-func (o *owner) claim() { o.thread = unix.Gettid() }
+func (o *owner) claim() { o.thread.Store(int64(unix.Gettid())) }
 
 // assert panics on any thread but the owner.
 func (o *owner) assert() {
-	if at := unix.Gettid(); o.thread != 0 && at != o.thread {
-		panic(fmt.Sprintf("a reactor is owned by thread %d and was called on %d", o.thread, at))
+	if at, owned := int64(unix.Gettid()), o.thread.Load(); owned != 0 && at != owned {
+		panic(fmt.Sprintf("a reactor is owned by thread %d and was called on %d", owned, at))
 	}
 }
