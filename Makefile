@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOTESTFLAGS ?=
 
-.PHONY: help build run test race check lint fuzz bench bench-cluster bench-million docs setup clean
+.PHONY: help build run test race check lint fuzz simulate bench bench-cluster bench-million docs setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,8 +23,8 @@ setup: ## install what the tests need: npm packages, Chromium, Redis
 test: setup ## run all tests
 	CI=true $(GO) test $(GOTESTFLAGS) ./...
 
-race: setup ## run all tests with the race detector
-	CI=true RACE=1 $(GO) test -race $(GOTESTFLAGS) ./...
+race: setup ## run all tests with the race detector and invariants checked
+	CI=true RACE=1 $(GO) test -race -tags invariants $(GOTESTFLAGS) ./...
 
 lint: ## formatting, vet and static checks
 	scripts/lint
@@ -33,6 +33,9 @@ check: lint race ## what CI runs
 
 fuzz: ## run every fuzz target for FUZZTIME (30s)
 	scripts/fuzz
+
+simulate: ## play SEEDS (10,000) random schedules against the model
+	scripts/simulate
 
 bench: build ## measure every figure against the floor (ROUNDS=, N=, ONLY=, OUT=)
 	scripts/bench
@@ -44,7 +47,7 @@ bench-million: build ## hold a million connections on this host (N=1000000 HOLD=
 	scripts/bench-million
 
 docs: ## rewrite the generated documents
-	$(GO) test ./cmd/internal/config -run Docs -update
+	$(GO) test ./cmd/internal/config -run TestReferenceIsCurrent -update
 
 clean: ## remove what make built
 	rm -rf bin

@@ -90,6 +90,9 @@ func (r *Registry) Subscribe(conn int32, name string, since uint64) (first bool)
 		c.since = append(c.since, 0)
 	}
 	c.setSince(pos, since)
+	if invariants {
+		r.check(conn)
+	}
 	return pos == 0
 }
 
@@ -119,7 +122,11 @@ func (r *Registry) Unsubscribe(conn int32, name string) (last, removed bool) {
 	if i < 0 {
 		return false, false
 	}
-	return r.remove(subs, i), true
+	last = r.remove(subs, i)
+	if invariants {
+		r.check(conn)
+	}
+	return last, true
 }
 
 // UnsubscribeAny removes one subscription of conn, whichever is cheapest, and
@@ -133,7 +140,11 @@ func (r *Registry) UnsubscribeAny(conn int32) (name string, last, ok bool) {
 	}
 	i := int32(n - 1)
 	name = r.channels.At(subs.at(i).channel - 1).name
-	return name, r.remove(subs, i), true
+	last = r.remove(subs, i)
+	if invariants {
+		r.check(conn)
+	}
+	return name, last, true
 }
 
 func (r *Registry) remove(subs *Subscriptions, i int32) (last bool) {

@@ -24,7 +24,7 @@ const (
 	CloseProtocolError = 1002
 	CloseNoStatus      = 1005 // never on the wire: a close frame without a code
 	CloseAbnormal      = 1006 // never on the wire: no close frame at all
-	CloseInvalidUTF8   = 1007
+	CloseInvalidUTF8   = 1007 // and other payloads that are not what they say
 	CloseTooBig        = 1009
 )
 
@@ -41,6 +41,8 @@ var (
 	errCloseBody    = &CloseError{CloseProtocolError, "malformed close frame"}
 	errCloseUTF8    = &CloseError{CloseInvalidUTF8, "close reason is not valid UTF-8"}
 	errTextUTF8     = &CloseError{CloseInvalidUTF8, "text is not valid UTF-8"}
+
+	errDeflated = &CloseError{CloseInvalidUTF8, "compressed data is broken"}
 
 	// Reverb: Ratchet closes with this reason.
 	errTooBig = &CloseError{CloseTooBig, "Maximum message size exceeded"}

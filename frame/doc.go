@@ -13,7 +13,7 @@
 //
 // MaxHeadBytes and MaxHeaders bound a handshake; Reader.MaxMessageBytes bounds a
 // message, and is checked as soon as a frame's header is there, before its body
-// is waited for.
+// is waited for; of a compressed message it bounds what comes out.
 //
 // # Errors
 //

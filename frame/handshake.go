@@ -29,8 +29,16 @@ type Request struct {
 	ForwardedFor []byte // last X-Forwarded-For line
 	UserAgent    []byte
 
-	key []byte
+	key     []byte
+	deflate offer
 }
+
+// DropOffers forgets the extensions that the client offered.
+func (r *Request) DropOffers() { r.deflate = noOffer }
+
+// Deflates reports whether the client offered permessage-deflate in a form that
+// AppendAccept accepts.
+func (r *Request) Deflates() bool { return r.deflate != noOffer }
 
 // Rejection is the HTTP answer to a handshake that failed. Immutable.
 type Rejection struct {
@@ -182,6 +190,10 @@ func (s *headers) add(req *Request, name, value []byte) {
 		req.ForwardedFor = value
 	case equalFold(name, "user-agent"):
 		req.UserAgent = value
+	case equalFold(name, "sec-websocket-extensions"):
+		if req.deflate == noOffer {
+			req.deflate = readOffers(value)
+		}
 	case equalFold(name, "transfer-encoding"):
 		s.body = true
 	case equalFold(name, "content-length"):
@@ -219,7 +231,8 @@ func isKey(key []byte) bool {
 
 // AppendAccept appends the 101 answer to a request.
 //
-// RFC 6455 section 4.2.2. No subprotocol and no extension is ever selected.
+// RFC 6455 section 4.2.2. No subprotocol is ever selected, and no extension but
+// the one of RFC 7692.
 func AppendAccept(dst []byte, req *Request) []byte {
 	var in [keyText + len(guid)]byte
 	copy(in[:], req.key)
@@ -230,6 +243,12 @@ func AppendAccept(dst []byte, req *Request) []byte {
 
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	dst = append(dst, accept[:]...)
+	if req.deflate != noOffer {
+		dst = append(append(dst, "\r\n"...), deflateAnswer...)
+		if req.deflate == windowOffer {
+			dst = append(dst, "; server_max_window_bits=15"...)
+		}
+	}
 	return append(dst, "\r\nX-Powered-By: resound\r\n\r\n"...)
 }
 

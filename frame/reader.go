@@ -13,14 +13,51 @@ const MaxHeaderBytes = ws.MaxHeaderSize
 // Reader turns the frames of one client into messages. Its zero value refuses
 // every message that is not empty: set MaxMessageBytes. Owned by one connection.
 type Reader struct {
-	MaxMessageBytes uint32 // of a whole message, over all its fragments
+	MaxMessageBytes uint32 // of a whole message, over all its fragments, inflated
+	Deflates        bool   // the client may send compressed messages
 
 	partial *partial // non-nil inside a fragmented message
 }
 
 type partial struct {
-	text    bool
-	payload []byte
+	text     bool
+	deflated bool
+	payload  []byte
+	valid    int // bytes of a text known to be whole characters
+}
+
+// append adds a fragment. A text that can no longer become valid is refused
+// without waiting for its end.
+//
+// RFC 6455 section 8.1.
+func (p *partial) append(fragment []byte, last bool) *CloseError {
+	p.payload = append(p.payload, fragment...)
+	if !p.text || p.deflated {
+		return nil
+	}
+	end := len(p.payload)
+	if !last {
+		end = wholeRunes(p.payload, p.valid)
+	}
+	if !utf8.Valid(p.payload[p.valid:end]) {
+		return errTextUTF8
+	}
+	p.valid = end
+	return nil
+}
+
+// wholeRunes returns where a character begins that the end of b cuts, len(b) if
+// none is cut. Bytes before from are left out.
+func wholeRunes(b []byte, from int) int {
+	for i := len(b) - 1; i >= max(from, len(b)-utf8.UTFMax+1); i-- {
+		if utf8.RuneStart(b[i]) {
+			if utf8.FullRune(b[i:]) {
+				break
+			}
+			return i
+		}
+	}
+	return len(b)
 }
 
 // Header is the parsed header of a frame.
@@ -73,7 +110,7 @@ func (r *Reader) Header(view []byte) (h Header, ok bool, err *CloseError) {
 		f.Length = int64(length)
 		n = 10
 	}
-	if f.OpCode.IsData() && f.Length > r.room() {
+	if f.OpCode.IsData() && f.Length > r.room(f.Rsv != 0) {
 		return Header{}, false, errTooBig
 	}
 	if len(view) < n+4 {
@@ -85,9 +122,13 @@ func (r *Reader) Header(view []byte) (h Header, ok bool, err *CloseError) {
 	return h, true, nil
 }
 
-// room is how many bytes the message may still grow by.
-func (r *Reader) room() int64 {
+// room is how many bytes the message may still grow by. What does not compress
+// becomes a little longer.
+func (r *Reader) room(deflated bool) int64 {
 	room := int64(r.MaxMessageBytes)
+	if deflated || r.partial != nil && r.partial.deflated {
+		room += room/1024 + 64
+	}
 	if r.partial != nil {
 		room -= int64(len(r.partial.payload))
 	}
@@ -99,7 +140,11 @@ func (r *Reader) check(f *ws.Header) *CloseError {
 	if r.partial != nil {
 		state = state.Set(ws.StateFragmented)
 	}
-	switch ws.CheckHeader(*f, state) {
+	h := *f
+	if r.Deflates && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
+		h.Rsv &^= rsv1 >> 4 // RFC 7692 section 6.1: on the first frame of a message
+	}
+	switch ws.CheckHeader(h, state) {
 	case nil:
 		return nil
 	case ws.ErrProtocolOpCodeReserved:
@@ -132,8 +177,8 @@ const (
 	Close
 )
 
-// Event is what a frame means. Payload is a view, except for fragmented
-// messages, where it belongs to the caller.
+// Event is what a frame means. Payload is a view, except for fragmented and
+// compressed messages, where it belongs to the caller.
 type Event struct {
 	Kind    Kind
 	Text    bool   // Message: text rather than binary
@@ -161,19 +206,37 @@ func (r *Reader) Frame(h Header, body []byte) (Event, *CloseError) {
 		return Event{Kind: Close, Code: code, Payload: reason}, nil
 	case ws.OpContinuation:
 		p := r.partial
-		p.payload = append(p.payload, body...)
+		if err := p.append(body, f.Fin); err != nil {
+			return Event{}, err
+		}
 		if !f.Fin {
 			return Event{}, nil
 		}
 		r.partial = nil
-		return message(p.text, p.payload)
+		if p.deflated {
+			return r.inflated(p.text, p.payload)
+		}
+		return Event{Kind: Message, Text: p.text, Payload: p.payload}, nil
 	}
-	text := f.OpCode == ws.OpText
+	text, deflated := f.OpCode == ws.OpText, f.Rsv != 0
 	if f.Fin {
+		if deflated {
+			return r.inflated(text, body)
+		}
 		return message(text, body)
 	}
-	r.partial = &partial{text: text, payload: append([]byte(nil), body...)}
-	return Event{}, nil
+	r.partial = &partial{text: text, deflated: deflated}
+	return Event{}, r.partial.append(body, false)
+}
+
+// inflated is message for a compressed payload. What it returns belongs to the
+// caller.
+func (r *Reader) inflated(text bool, payload []byte) (Event, *CloseError) {
+	payload, err := inflate(payload, r.MaxMessageBytes)
+	if err != nil {
+		return Event{}, err
+	}
+	return message(text, payload)
 }
 
 func message(text bool, payload []byte) (Event, *CloseError) {

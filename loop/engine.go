@@ -298,6 +298,7 @@ func (e *Engine) bound(g gnet.Conn) *Reactor {
 		}
 		if r.loop == nil {
 			r.loop = l
+			r.owner.claim()
 			r.peer = findPeerFields(g)
 			r.now = e.seconds()
 			r.tickedAt.Store(e.options.Now().UnixNano())

@@ -41,6 +41,12 @@ type Options struct {
 	// before the engine runs.
 	NewHandler func(*Reactor) Handler
 
+	// Compression accepts permessage-deflate from clients that offer it, without
+	// context takeover. What is sent is compressed by the Handler or not at all.
+	//
+	// RFC 7692.
+	Compression bool
+
 	// HandOver takes connections that speak HTTP. It must not block; it may
 	// refuse by returning false, and the connection is then closed. Nil refuses
 	// all.

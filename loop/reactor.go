@@ -1,10 +1,7 @@
 package loop
 
 import (
-	"fmt"
-	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -74,8 +71,16 @@ type conn struct {
 	stage           stage
 	dirty           bool // in the queue of connections to flush
 	doomed          bool // to be closed when its turn ends
-	fragmented      bool // inside a fragmented message: its reader is in Reactor.readers
+	reads           reading
 }
+
+// reading says how what a connection sends is read.
+type reading uint8
+
+const (
+	fragmented reading = 1 << iota // inside a fragmented message: its reader is in Reactor.readers
+	deflates                       // compressed frames were negotiated
+)
 
 // Reactor is one event loop and all it owns. Its methods, those said to be safe
 // for concurrent use excepted, may be called only on the reactor, that is from its
@@ -124,7 +129,9 @@ type Reactor struct {
 	// connection, and nobody would take its mail.
 	bound atomic.Bool
 
-	stats counters
+	faults faultLog
+	owner  owner
+	stats  counters
 }
 
 // Index is the reactor's number, 0 up to Options.Reactors.
@@ -157,6 +164,7 @@ func (r *Reactor) Pending() int {
 // then: share it among as many connections as you like. Frames for a connection
 // that is not open are dropped.
 func (r *Reactor) Send(conn int32, frame []byte) {
+	r.owner.assert()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.queue(c, frame)
@@ -165,6 +173,7 @@ func (r *Reactor) Send(conn int32, frame []byte) {
 
 // SendCopy is Send for a frame in memory that the caller wants back.
 func (r *Reactor) SendCopy(conn int32, frame []byte) {
+	r.owner.assert()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.queue(c, r.out.keep(frame))
@@ -193,10 +202,14 @@ func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
 	r.conns.At(conn).maxMessageBytes = bytes
 }
 
+// Deflates reports whether conn takes compressed frames.
+func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).reads&deflates != 0 }
+
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
 // wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
 // the deadline of one that is closing is the reactor's.
 func (r *Reactor) SetDeadline(conn int32, at uint32) {
+	r.owner.assert()
 	if r.conns.At(conn).stage == open {
 		r.deadlines[conn] = at
 	}
@@ -218,6 +231,7 @@ func (r *Reactor) OutboundBytes(conn int32) int {
 // returns. Closing a connection that is not open does nothing. Closes are counted
 // by code and reason: reason is kept, and should be one of few.
 func (r *Reactor) Close(conn int32, code int, reason string) {
+	r.owner.assert()
 	c := r.conns.At(conn)
 	if c.stage == open {
 		r.closeWith(c, code, reason)
@@ -389,6 +403,7 @@ func (r *Reactor) overflow(c *conn) {
 // onBell is the turn that posted items get: what may not wait, some mail, some
 // writes, then whatever I/O is ready, and on from there in the next turn.
 func (r *Reactor) onBell() {
+	r.owner.assert()
 	r.onMail, r.events = true, 0
 	defer func() {
 		if p := recover(); p != nil {
@@ -478,11 +493,4 @@ func (r *Reactor) flushSome() {
 			r.flush(c)
 		}
 	}
-}
-
-// fault records a panic.
-func (r *Reactor) fault(p any) {
-	r.stats.panics.Add(1)
-	r.engine.options.Logger.Error("recovered from a panic",
-		slog.Int("reactor", r.index), slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 }

@@ -59,7 +59,7 @@ func (r *Reactor) onClosed(c *conn) {
 	if !c.virtual() {
 		r.stats.sockets.Add(-1)
 	}
-	if c.fragmented {
+	if c.reads&fragmented != 0 {
 		delete(r.readers, c.handle)
 	}
 	r.conns.Free(c.handle)
@@ -177,6 +177,9 @@ func (r *Reactor) handshake(c *conn) (ok bool) {
 	if !r.accept(c, view[:n]) {
 		return false
 	}
+	if invariants {
+		spoil(view[:n])
+	}
 	// What followed the handshake in the same segment is the first frame.
 	_, _ = c.tcp.Discard(n)
 	return c.stage == open
@@ -199,7 +202,13 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.putOff(c)
 		return false
 	}
-	var buf [256]byte
+	if !r.engine.options.Compression {
+		r.request.DropOffers()
+	}
+	if r.request.Deflates() {
+		c.reads |= deflates
+	}
+	var buf [384]byte
 	r.peer.forget(c.socket())
 	r.establish(c)
 	r.SendCopy(c.handle, frame.AppendAccept(buf[:0], &r.request))
@@ -254,24 +263,36 @@ func (r *Reactor) readFrame(c *conn) (more bool) {
 	if c.gone() {
 		return false
 	}
+	if invariants {
+		spoil(view[:h.Total])
+	}
 	_, _ = c.tcp.Discard(h.Total)
 	return true
 }
 
+// spoil overwrites bytes that are nobody's any more.
+func spoil(view []byte) {
+	for i := range view {
+		view[i] = 0xdb
+	}
+}
+
 // reader returns what reads the next frame of c.
 func (r *Reactor) reader(c *conn) (reader frame.Reader) {
-	if c.fragmented {
+	if c.reads&fragmented != 0 {
 		reader = r.readers[c.handle]
 	}
-	reader.MaxMessageBytes = c.maxMessageBytes
+	reader.MaxMessageBytes, reader.Deflates = c.maxMessageBytes, c.reads&deflates != 0
 	return reader
 }
 
 // keepReader keeps the reader of c while a fragmented message is under way.
 func (r *Reactor) keepReader(c *conn, reader *frame.Reader) {
-	was := c.fragmented
-	switch c.fragmented = reader.Fragmented(); {
-	case c.fragmented:
+	was := c.reads&fragmented != 0
+	c.reads &^= fragmented
+	switch {
+	case reader.Fragmented():
+		c.reads |= fragmented
 		r.readers[c.handle] = *reader
 	case was:
 		delete(r.readers, c.handle)
@@ -295,7 +316,7 @@ func (r *Reactor) onEvent(c *conn, e frame.Event) {
 }
 
 // answerClose echoes the peer's close frame and closes the connection: the
-// server goes first.
+// server goes first. What the peer has not read yet reaches it before.
 //
 // RFC 6455 sections 5.5.1 and 7.1.1.
 func (r *Reactor) answerClose(c *conn, e frame.Event) {
@@ -304,6 +325,10 @@ func (r *Reactor) answerClose(c *conn, e frame.Event) {
 	r.stats.closed(e.Code, closedByPeer)
 	r.leave(c)
 	r.flush(c)
+	if !c.gone() && !c.doomed && c.tcp.OutboundBuffered() > 0 {
+		r.shut(c)
+		return
+	}
 	r.destroy(c)
 }
 

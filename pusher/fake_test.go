@@ -13,11 +13,12 @@ import (
 // fakeReactor plays the event loop of a shard: what is sent is kept for each
 // connection, posted items wait until pump.
 type fakeReactor struct {
-	t       *testing.T
-	shard   *Shard
-	now     uint32
-	conns   []*fakeConn
-	cluster *FakeCluster // nil for a node alone
+	t        *testing.T
+	shard    *Shard
+	now      uint32
+	conns    []*fakeConn
+	deflates bool         // all connections
+	cluster  *FakeCluster // nil for a node alone
 
 	mu   sync.Mutex // the cluster posts too
 	mail []any
@@ -47,6 +48,8 @@ func (r *fakeReactor) Pending() int {
 }
 
 func (r *fakeReactor) Now() uint32 { return r.now }
+
+func (r *fakeReactor) Deflates(int32) bool { return r.deflates }
 
 func (r *fakeReactor) SetReadLimit(conn int32, bytes uint32) { r.conns[conn].limit = bytes }
 func (r *fakeReactor) SetDeadline(conn int32, at uint32)     { r.conns[conn].deadline = at }

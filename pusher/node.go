@@ -35,6 +35,10 @@ type Options struct {
 	// MaxPendingPublications bounds each mailbox. Zero means 65,536.
 	MaxPendingPublications int
 
+	// Compression makes compressed frames of publications for the connections
+	// that take them. Off, nobody is asked.
+	Compression bool
+
 	// Now reads the wall clock. Nil means time.Now.
 	Now func() time.Time
 

@@ -1,6 +1,10 @@
 package pusher
 
-import "resound/frame"
+import (
+	"sync"
+
+	"resound/frame"
+)
 
 // maxMergedBytes bounds the frames put together for one write.
 const maxMergedBytes = 16 << 10
@@ -14,6 +18,31 @@ type Publication struct {
 	frame    []byte
 	seq      uint64   // number in the Directory's or Users' order; 0 when it has none
 	except   SocketID // must not receive it; zero for nobody
+
+	deflated *deflated // nil without Options.Compression
+}
+
+// deflated is the compressed form of a publication's frame, made when the first
+// reactor asks for it.
+type deflated struct {
+	once  sync.Once
+	frame []byte
+}
+
+// plain is the frame as it is.
+func (p *Publication) plain() []byte { return p.frame }
+
+// deflate is the frame for connections that take compressed ones: compressed if
+// that makes it shorter.
+func (p *Publication) deflate() []byte {
+	d := p.deflated
+	d.once.Do(func() {
+		var ok bool
+		if d.frame, ok = frame.AppendDeflated(nil, frame.Payload(p.frame)); !ok {
+			d.frame = p.frame
+		}
+	})
+	return d.frame
 }
 
 // audience says which of a shard's registries a publication is for.
@@ -30,7 +59,11 @@ func newPublication(a *App, e Event, encode encodeEvent) *Publication {
 	const overhead = len(`{"event":,"data":,"channel":"","user_id":}`)
 	size := frame.HeaderRoom + overhead + len(e.Name) + len(e.Data) + len(e.Channel) + len(e.UserID)
 	buf := encode(make([]byte, frame.HeaderRoom, size), &e)
-	return &Publication{app: a, name: cloned(e.Channel), frame: frame.Seal(buf), except: e.Except}
+	p := &Publication{app: a, name: cloned(e.Channel), frame: frame.Seal(buf), except: e.Except}
+	if a.node.options.Compression {
+		p.deflated = &deflated{}
+	}
+	return p
 }
 
 // merges reports whether q may leave in one piece with p: the same subscribers
@@ -54,19 +87,19 @@ func (p *Publication) run(batch []any) int {
 	return n
 }
 
-// merged returns the frames of a run of publications as one piece, sharing the
-// only one's memory.
-func merged(run []any) []byte {
+// merged returns one form of the frames of a run of publications as one piece,
+// sharing the only one's memory.
+func merged(run []any, form func(*Publication) []byte) []byte {
 	if len(run) == 1 {
-		return run[0].(*Publication).frame
+		return form(run[0].(*Publication))
 	}
 	n := 0
 	for _, p := range run {
-		n += len(p.(*Publication).frame)
+		n += len(form(p.(*Publication)))
 	}
 	out := make([]byte, 0, n)
 	for _, p := range run {
-		out = append(out, p.(*Publication).frame...)
+		out = append(out, form(p.(*Publication))...)
 	}
 	return out
 }

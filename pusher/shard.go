@@ -16,6 +16,9 @@ type Reactor interface {
 	// Close sends a close frame and calls OnClosed before it returns.
 	Close(conn int32, code int, reason string)
 
+	// Deflates reports whether conn takes compressed frames.
+	Deflates(conn int32) bool
+
 	SetReadLimit(conn int32, bytes uint32)
 	SetDeadline(conn int32, at uint32)
 
@@ -50,6 +53,7 @@ type walk struct {
 	tally    *tally
 	registry *channels.Registry
 	frames   []byte
+	deflated []byte // the same, compressed where that is shorter; nil until somebody takes it
 	except   int32
 }
 
@@ -150,24 +154,38 @@ func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
 		}
 		registry := as.audience(p.audience)
 		registry.Walk(p.name)
-		s.walk = walk{of: p, run: run, tally: as.tally, registry: registry, frames: merged(batch[:run]), except: s.connOf(p.except)}
+		s.walk = walk{of: p, run: run, tally: as.tally, registry: registry, frames: merged(batch[:run], (*Publication).plain), except: s.connOf(p.except)}
 	}
 	subscribers := s.walk.registry.Step(walkStep)
-	sent := 0
+	sent, bytes := 0, 0
 	// From the end to the start: a send may close the connection it is for.
 	for i := subscribers.Len() - 1; i >= 0; i-- {
 		if conn := subscribers.Conn(i); conn != s.walk.except && subscribers.Wants(i, p.seq) {
-			s.reactor.Send(conn, s.walk.frames)
+			if s.node.options.Compression && s.reactor.Deflates(conn) {
+				bytes += s.sendDeflated(conn, batch)
+			} else {
+				s.reactor.Send(conn, s.walk.frames)
+				bytes += len(s.walk.frames)
+			}
 			sent++
 		}
 	}
-	s.walk.tally.send(sent*s.walk.run, sent*len(s.walk.frames))
+	s.walk.tally.send(sent*s.walk.run, bytes)
 	if subscribers.Len() == walkStep {
 		return 0
 	}
 	run := s.walk.run
 	s.walk = walk{}
 	return run
+}
+
+// sendDeflated sends the publications under way, the first of batch, compressed.
+func (s *Shard) sendDeflated(conn int32, batch []any) (bytes int) {
+	if s.walk.deflated == nil {
+		s.walk.deflated = merged(batch[:s.walk.run], (*Publication).deflate)
+	}
+	s.reactor.Send(conn, s.walk.deflated)
+	return len(s.walk.deflated)
 }
 
 // connOf returns the connection that has an id, or -1 when it is not open here.

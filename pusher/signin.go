@@ -90,7 +90,8 @@ func (s *Shard) onSignin(conn int32, ss *session, m *message) {
 	} else {
 		s.send(conn, func(dst []byte) []byte { return appendSignedIn(dst, data.Str) })
 	}
-	if ss.app.app.Options().Watchlist {
+	// Being told may have closed a connection that does not read.
+	if ss.app != nil && ss.app.app.Options().Watchlist {
 		s.watch(conn, ss, watchlist)
 	}
 }

@@ -134,10 +134,11 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 			return // one answer will do for both
 		}
 		if kind.Is(channels.Cache) {
-			// What waits in the mailbox is older than the event it gets now.
 			d, _ := directory.Revisit(sub.channel, "", nil, now)
-			registry.Subscribe(conn, d.Name, d.Since)
-			kept = d.Cached
+			if kept = d.Cached; kept != nil {
+				// What waits in the mailbox is older than the event it gets now.
+				registry.Subscribe(conn, d.Name, d.Since)
+			}
 		}
 	} else {
 		d := directory.Subscribe(sub.channel, s.index, now)

@@ -85,6 +85,8 @@ func start(c *cobra.Command, flags config.Flags) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR2)
 	defer signal.Stop(signals)
+	// Whoever reads the output may go away: the node stays.
+	signal.Ignore(syscall.SIGPIPE)
 
 	cfg, warnings, err := config.Load(flags, os.Environ(), "")
 	for _, w := range warnings {

@@ -23,6 +23,7 @@ func (l *fakeLoop) Pending() int  { return 0 }
 
 func (l *fakeLoop) Send(conn int32, b []byte)     { l.sent[conn] = append(l.sent[conn], string(b)) }
 func (l *fakeLoop) SendCopy(conn int32, b []byte) { l.Send(conn, b) }
+func (l *fakeLoop) Deflates(int32) bool           { return false }
 func (l *fakeLoop) SetReadLimit(int32, uint32)    {}
 func (l *fakeLoop) SetDeadline(int32, uint32)     {}
 func (l *fakeLoop) Now() uint32                   { return 0 }

@@ -42,6 +42,7 @@ type Server struct {
 	MaxRequestBytes        int64
 	MaxConnections         int // 0: from the file-descriptor limit
 	MaxOutboundBytes       int
+	Compression            bool
 	MaxPendingPublications int
 	Workers                int // reactors; 0: one per CPU
 

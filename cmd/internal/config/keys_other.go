@@ -30,7 +30,7 @@ const belongsToServer = "belongs below servers.reverb and is ignored here"
 // laterServerPaths are keys of features that this version does not have. Setting
 // one to something other than off is a warning.
 var laterServerPaths = []string{
-	"compression", "proxy_protocol", "unix_socket",
+	"proxy_protocol", "unix_socket",
 	"monitoring.storage", "monitoring.alerts", "monitoring.channels",
 }
 

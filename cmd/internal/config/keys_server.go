@@ -130,6 +130,14 @@ var nodeKeys = []key[Server]{
 		func(s *Server) any { return &s.DrainTimeout },
 	},
 	{
+		spec{
+			path: "compression", fallback: "false",
+			meaning: "Compress events of 128 bytes and more for clients that can read it (permessage-deflate, without context takeover).",
+			danger:  "Every event is compressed once, on the reactor that delivers it first; secrets beside text that others choose can be guessed from its length.",
+		},
+		func(s *Server) any { return &s.Compression },
+	},
+	{
 		// Departs: Reverb never looks at auth_timestamp.
 		spec{
 			path: "verify_timestamp", fallback: "true",

@@ -53,7 +53,7 @@ func build(to string) error {
 	defer cancel()
 	args := []string{"build", "-o", to}
 	if os.Getenv("RACE") == "1" {
-		args = append(args, "-race")
+		args = append(args, "-race", "-tags", "invariants")
 	}
 	out, err := exec.CommandContext(ctx, "go", append(args, "resound/cmd/resound")...).CombinedOutput()
 	if err != nil {

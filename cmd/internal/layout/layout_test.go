@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 
 	"pusher":             {"auth", "channels", "channels/cluster", "frame"},
 	"pusher/transcript":  {"pusher"},
+	"pusher/simulation":  {},
 	"pusher/rest":        {"auth", "channels", "pusher", "pusher/rest/shield"},
 	"pusher/rest/shield": {"channels"},
 	"pusher/webhook":     {"auth"},

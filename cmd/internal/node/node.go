@@ -104,6 +104,7 @@ func New(o Options) (_ *Node, err error) {
 		Apps:                   appConfigs(o.Config),
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
+		Compression:            c.Compression,
 		Trace:                  o.Trace,
 	})
 	if err != nil {
@@ -120,6 +121,7 @@ func New(o Options) (_ *Node, err error) {
 		ReusePort:        c.ReusePort || o.Predecessor != nil,
 		Reactors:         reactors,
 		WebSocketPrefix:  c.Path + "/app/",
+		Compression:      c.Compression,
 		NewHandler:       n.newShard,
 		HandOver:         func(c *loop.HTTPConn) bool { return n.listener.Offer(c) },
 		MaxSockets:       limits.sockets,

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unsafe"
 
+	"golang.org/x/sys/unix"
+
 	"resound/auth"
 	"resound/cmd/internal/config"
 	"resound/pusher"
@@ -34,6 +36,9 @@ type webhooks struct {
 func newWebhooks(c *config.Config, log *slog.Logger) (*webhooks, error) {
 	apps, err := hookApps(c)
 	if err != nil || len(apps) == 0 {
+		return nil, err
+	}
+	if err := checkStore(c.Server.WebhookStore); err != nil {
 		return nil, err
 	}
 	w := &webhooks{log: log}
@@ -85,11 +90,27 @@ func hookOf(c *config.Webhook) (webhook.Hook, error) {
 	return h, nil
 }
 
+// checkStore refuses a configured store that nothing could be saved to: that would
+// show when the node stops, too late.
+func checkStore(path string) error {
+	if path == "" {
+		return nil
+	}
+	dir := filepath.Dir(path)
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Errorf("webhooks.store %s: directory %s cannot be written: %w", path, dir, err)
+	}
+	if i, err := os.Stat(path); err == nil && !i.Mode().IsRegular() {
+		return fmt.Errorf("webhooks.store %s is no regular file", path)
+	}
+	return nil
+}
+
 // storePath is where unsent webhooks wait for the next start. Nodes on other
 // addresses or ports have files of their own.
 func storePath(s *config.Server) (string, error) {
 	if s.WebhookStore != "" {
-		return s.WebhookStore, nil
+		return s.WebhookStore, nil // checkStore has looked at it
 	}
 	name := fmt.Sprintf("resound-webhooks-%d.jsonl", s.Port)
 	if host := net.ParseIP(s.Host); host == nil || !host.IsUnspecified() {

@@ -134,3 +134,28 @@ func runNodeIn(t *testing.T, file string, adapter cluster.Adapter) (addr string,
 	t.Cleanup(stop)
 	return n.Addr().String(), stop
 }
+
+func TestStoreThatNothingCanBeSavedTo(t *testing.T) {
+	for _, row := range []struct{ name, store, want string }{
+		{"no such directory", filepath.Join(t.TempDir(), "none", "kept.jsonl"), "cannot be written"},
+		{"a directory", t.TempDir(), "is no regular file"},
+		{"a device", "/dev/full", "is no regular file"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "resound.yml")
+			text := `
+servers: {reverb: {host: 127.0.0.1, port: 0, workers: 1, webhooks: {store: "` + row.store + `"}}}
+apps: {apps: [{app_id: "1", key: key, secret: secret, webhooks: [{url: "http://127.0.0.1:1"}]}]}`
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c, _, err := config.Load(config.Flags{ConfigFile: file}, nil, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := node.New(node.Options{Config: c}); err == nil || !strings.Contains(err.Error(), row.want) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}
