@@ -33,6 +33,7 @@ type Snapshot struct {
 	Refusals    []ErrorCount  `json:"refusals"` // connections refused, by code
 	Redis       string        `json:"redis"`    // "off"
 	Nodes       []ClusterNode `json:"nodes"`    // of the cluster, this one included
+	Custom      []Custom      `json:"custom"`   // counted by the applications, in the order of apps and names
 }
 
 // Connections are open now.
