@@ -17,6 +17,7 @@ func (c *Config) checkServer(r *report) {
 		path := serverSection + "plain_port"
 		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}
+	s.Monitoring.checkAlerts(r)
 	if s.Scaling.Enabled {
 		path := serverSection + "scaling.enabled"
 		r.fail("%s (%s): scaling is not available in this version", path, c.origins[path])

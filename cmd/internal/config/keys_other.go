@@ -31,12 +31,8 @@ const belongsToServer = "belongs below servers.reverb and is ignored here"
 // one to something other than off is a warning.
 var laterServerPaths = []string{
 	"compression", "proxy_protocol", "unix_socket",
-	"monitoring.storage", "monitoring.alerts", "monitoring.channels",
 	"scaling.server.cluster", "scaling.server.sentinel", "scaling.server.tls", "scaling.server.scheme", "scaling.server.prefix",
 }
-
-// laterEnvNames are environment names of such features that follow no key.
-var laterEnvNames = []string{"RESOUND_DASHBOARD_PASSWORD"}
 
 // notAvailable is the text of the warning about such a key.
 const notAvailable = "is not available in this version and is ignored"

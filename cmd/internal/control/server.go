@@ -79,6 +79,9 @@ func (s *Server) routes(profiling bool) http.Handler {
 	m.HandleFunc("GET /tail", s.tail)
 	m.HandleFunc("GET /credentials", s.credentials)
 	m.HandleFunc("GET /metrics", s.metrics)
+	m.HandleFunc("GET /history", s.history)
+	m.HandleFunc("POST /history", s.importHistory)
+	m.HandleFunc("POST /dashboard-link", s.dashboardLink)
 	m.HandleFunc("POST /reload", s.reload)
 	m.HandleFunc("POST /stop", s.stop)
 	if profiling {
