@@ -96,12 +96,13 @@ func start(c *cobra.Command, flags config.Flags) error {
 	}
 	log := logger(c.ErrOrStderr(), cfg.Debug)
 	o := node.Options{
-		Config:   cfg,
-		Logger:   log,
-		Version:  versionText(),
-		Reactors: node.Reactors(cfg.Server.Workers),
-		Load:     func() (*config.Config, []config.Warning, error) { return config.Load(flags, os.Environ(), "") },
-		Control:  func(port int) (*control.Listener, error) { return listenControl(cfg.Server.Control, port, log) },
+		Config:      cfg,
+		Logger:      log,
+		Version:     versionText(),
+		Reactors:    node.Reactors(cfg.Server.Workers),
+		Load:        func() (*config.Config, []config.Warning, error) { return config.Load(flags, os.Environ(), "") },
+		HistoryPath: historyPath(&cfg.Server, log),
+		Control:     func(port int) (*control.Listener, error) { return listenControl(cfg.Server.Control, port, log) },
 	}
 	if cfg.Debug {
 		o.Trace = tracer(c.OutOrStdout())

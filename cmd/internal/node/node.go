@@ -14,6 +14,7 @@ import (
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
 	"resound/cmd/internal/monitor"
+	"resound/cmd/internal/monitor/history"
 	"resound/loop"
 	"resound/pusher"
 	"resound/pusher/rest"
@@ -50,6 +51,8 @@ type Node struct {
 	memoryLimit int64
 	meter       monitor.Meter
 	metrics     *monitor.Metrics
+	custom      monitor.CustomMetrics
+	history     *history.Store // from Run on; nil: none is kept
 
 	reloading sync.Mutex    // for webhooks, chores and the configuration to change
 	stop      chan struct{} // closed by Stop
@@ -139,6 +142,7 @@ func New(o Options) (_ *Node, err error) {
 		Logger:             o.Logger,
 		Metrics:            rest.MetricsOptions{Write: n.WriteMetrics, Access: n.metricsAccess},
 		TooMuch:            n.tooMuch,
+		RecordMetrics:      n.recordMetrics,
 	})
 	if err != nil {
 		n.engine.Close()
@@ -190,6 +194,7 @@ func (n *Node) Stop() { n.stopOnce.Do(func() { close(n.stop) }) }
 // are closed with 4200 over the configured time, HTTP requests under way end
 // normally. A fatal error ends it at once.
 func (n *Node) Run(ctx context.Context) error {
+	n.openHistory()
 	if n.control != nil {
 		s := control.Serve(n.control, control.Options{Node: n, Profiling: n.config.Load().Server.Monitoring.Profiling, Logger: n.log})
 		defer s.Close() // last of all: who waits there waits for the end
@@ -211,6 +216,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { n.keepHouse(n.life) })
+	wg.Go(func() { n.keepHistory(n.life) })
 
 	select {
 	case err := <-ended:

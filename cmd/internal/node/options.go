@@ -27,6 +27,9 @@ type Options struct {
 	// Load reads the configuration again, for Reload. Nil: it cannot be.
 	Load func() (*config.Config, []config.Warning, error)
 
+	// HistoryPath is the file in which the node keeps its history, empty for none.
+	HistoryPath string
+
 	// Control makes the control socket of a node on a port. It may return neither
 	// a listener nor an error; so may Options: there is no control socket then.
 	Control func(port int) (*control.Listener, error)
