@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"resound/cmd/internal/monitor"
+	"resound/cmd/internal/monitor/alert"
 	"resound/cmd/internal/monitor/history"
 	"resound/pusher"
 	"resound/pusher/rest"
@@ -20,6 +21,12 @@ func (n *Node) openHistory() {
 	}
 }
 
+// openAlerts begins to watch figures.
+func (n *Node) openAlerts() {
+	n.alerts = alert.New(alert.Options{Node: n.alertName(), Logger: n.log})
+	n.setAlerts(n.config.Load())
+}
+
 // History implements control.Node.
 func (n *Node) History() *history.Store { return n.history }
 
@@ -28,6 +35,7 @@ func (n *Node) keepHistory(ctx context.Context) {
 	if n.history != nil {
 		defer n.history.Close()
 	}
+	defer n.alerts.Close()
 	var sampler monitor.Sampler
 	next := time.NewTimer(untilNextSample())
 	defer next.Stop()
@@ -55,6 +63,7 @@ func (n *Node) sampled(now time.Time, values map[string]float64) {
 	if n.history != nil {
 		n.history.Add(now, values)
 	}
+	n.alerts.Observe(now, values)
 }
 
 // recordMetrics takes metrics of an application.

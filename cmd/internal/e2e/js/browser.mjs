@@ -43,6 +43,20 @@ export const operations = {
     await pages.get(client).locator(selector).click({ timeout })
   },
 
+  async fill({ client, selector, value, timeout }) {
+    await pages.get(client).locator(selector).fill(value, { timeout })
+  },
+
+  // photograph writes the whole page as an image, as a screen of this width and a
+  // user who likes it light or dark would see it, and tells what is too wide.
+  async photograph({ client, path, width, height, scheme }) {
+    const page = pages.get(client)
+    await page.emulateMedia({ colorScheme: scheme })
+    await page.setViewportSize({ width, height })
+    await page.screenshot({ path, fullPage: true })
+    return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  },
+
   // ask sends a form with the page's cookies. The answer is null when the browser
   // keeps it from the page.
   async ask({ client, url, form, cookie }) {
