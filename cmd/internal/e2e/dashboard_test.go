@@ -65,7 +65,7 @@ func TestDashboardInChromium(t *testing.T) {
 	}
 	reader := open(t, s)
 	reader.join(t, "orders.7", "")
-	s.api().call(t, http.MethodPost, "/metrics", "", `[{"name":"orders_open","value":42},{"name":"orders_paid","value":3,"type":"counter"}]`)
+	s.api().post(t, "/metrics", json.RawMessage(`[{"name":"orders_open","value":42},{"name":"orders_paid","value":3,"type":"counter"}]`), `{}`)
 	b.text(t, page, `#tiles dd:has-text("13")`)
 	b.text(t, page, `#largest td:text-is("presence-chat")`)
 	b.text(t, page, `#custom td:text-is("orders_open")`)

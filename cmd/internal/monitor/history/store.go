@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -51,6 +52,7 @@ type Store struct {
 	imports chan importing
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
+	opened  chan struct{} // closed when the file was tried to be opened
 	ended   chan struct{}
 
 	mu    sync.Mutex
@@ -75,7 +77,7 @@ func Open(o Options) *Store {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		options: o, points: make(chan Point, maxWaiting), imports: make(chan importing), ended: make(chan struct{}),
+		options: o, points: make(chan Point, maxWaiting), imports: make(chan importing), opened: make(chan struct{}), ended: make(chan struct{}),
 		state: State{Path: o.Path},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -119,6 +121,7 @@ func (s *Store) run() {
 	defer close(s.ended)
 	defer s.close()
 	s.note(s.open())
+	close(s.opened)
 	for {
 		select {
 		case p := <-s.points:
@@ -289,6 +292,7 @@ func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield 
 	if buckets[step] == nil {
 		return ErrUnavailable
 	}
+	<-s.opened
 	for next <= end {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -313,7 +317,7 @@ func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield 
 func (s *Store) chunk(step, from, to int64) (points []Point, err error) {
 	db := s.file()
 	if db == nil {
-		return nil, ErrUnavailable
+		return nil, fmt.Errorf("%w: %s", ErrUnavailable, s.State().Trouble)
 	}
 	err = guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
