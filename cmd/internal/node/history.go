@@ -78,3 +78,20 @@ func (n *Node) recordMetrics(a *pusher.App, metrics []rest.CustomMetric) error {
 	}
 	return n.custom.Record(n.protocol.Now(), a.ID, out)
 }
+
+// watch is how the history and the alerts do.
+func (n *Node) watch() (w monitor.Watch) {
+	if n.history != nil {
+		w.HistoryPointsLost = n.history.State().Lost
+	}
+	if n.alerts == nil {
+		return w // before Run
+	}
+	w.AlertMessagesLost = n.alerts.Lost()
+	for _, s := range n.alerts.States() {
+		if s.Active {
+			w.AlertsFiring++
+		}
+	}
+	return w
+}

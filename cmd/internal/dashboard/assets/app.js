@@ -310,7 +310,7 @@ $('inspector').addEventListener('submit', async (event) => {
   note('members', '')
   try {
     const answer = await ask(`channels?${new URLSearchParams(new FormData(event.target))}`)
-    note('inspected-note', answer.total > answer.channels.length ? `the first ${answer.channels.length} of ${count(answer.total)}` : `${count(answer.total)} channels`)
+    note('inspected-note', answer.total > answer.channels.length ? `the first ${answer.channels.length} of ${count(answer.total)}` : `${count(answer.total)} ${answer.total === 1 ? 'channel' : 'channels'}`)
     table('inspected', ['Channel', 'App', '>Subscriptions', '>Users', ''], answer.channels.map((c) => [
       c.channel, c.app, count(c.subscriptions), c.users ? count(c.users) : '-',
       c.channel.startsWith('presence-') ? button('who', `who ${c.app} ${c.channel}`, () => members(c)) : '',

@@ -104,11 +104,13 @@ func mailClient(ctx context.Context, server string) (*mail.Client, error) {
 	host := u.Hostname()
 	dial := (&net.Dialer{}).DialContext
 	var options []mail.Option
+	auth := mail.SMTPAuthAutoDiscover
 	switch ip := net.ParseIP(host); {
 	case u.Scheme == "smtps":
 		dial = (&tls.Dialer{}).DialContext
 		options = append(options, mail.WithSSL(), mail.WithPort(mail.DefaultPortSSL))
 	case host == "localhost" || ip != nil && ip.IsLoopback():
+		auth = mail.SMTPAuthPlainNoEnc
 		options = append(options, mail.WithTLSPolicy(mail.NoTLS), mail.WithPort(mail.DefaultPort))
 	default:
 		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory), mail.WithPort(mail.DefaultPortTLS))
@@ -118,7 +120,7 @@ func mailClient(ctx context.Context, server string) (*mail.Client, error) {
 	}
 	if u.User != nil {
 		password, _ := u.User.Password()
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
+		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(u.User.Username()), mail.WithPassword(password))
 	}
 	options = append(options, mail.WithDialContextFunc(func(within context.Context, network, address string) (net.Conn, error) {
 		c, err := dial(within, network, address)
