@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // fill writes into a field of a page.
@@ -173,4 +176,60 @@ func TestHistoryCommands(t *testing.T) {
 	run(t, c.dir, c.env, 2, "export", "--since", "yesterday")
 	run(t, c.dir, c.env, 2, "export", "--format", "xml")
 	run(t, c.dir, c.env, 1, "import", "missing.json")
+}
+
+func TestAnAlertIsTold(t *testing.T) {
+	t.Parallel()
+	told := make(chan string, 10)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	t.Cleanup(receiver.Close)
+	monitoring := map[string]any{
+		"channels": map[string]any{"webhook": map[string]any{"url": receiver.URL + "/hidden"}},
+		"alerts": map[string]any{
+			"high_connection_count": map[string]any{"threshold": 1, "channels": []string{"webhook"}},
+			"no_orders":             map[string]any{"metric": testApp.id + "/custom/orders", "threshold": 5, "below": true, "channels": []string{"webhook"}},
+		},
+	}
+	s := start(t, startOptions{bare: true, args: appsFile(t, map[string]any{"monitoring": monitoring}, testApp.entry(nil))})
+	open(t, s)
+	open(t, s)
+	s.api().post(t, "/metrics", map[string]any{"name": "orders", "value": 4}, `{}`)
+	names := map[string]string{}
+	for range 2 {
+		select {
+		case text := <-told:
+			var m struct{ Alert, State string }
+			if err := json.Unmarshal([]byte(text), &m); err != nil {
+				t.Fatalf("the webhook gets %s: %v", text, err)
+			}
+			names[m.Alert] = m.State
+		case <-time.After(patience):
+			t.Fatalf("told are only %v", names)
+		}
+	}
+	if names["high_connection_count"] != "firing" || names["no_orders"] != "firing" {
+		t.Errorf("told are %v", names)
+	}
+	answer := request(t, http.MethodGet, s.url("/metrics"), "")
+	expectSays(t, answer.body, "resound_alerts_firing 2", `resound_custom{app="`+testApp.id+`",name="orders"} 4`)
+	if strings.Contains(s.out.String(), "hidden") {
+		t.Error("the log shows the URL of the webhook")
+	}
+}
+
+func TestAnOpenDashboardDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	s := start(t, startOptions{env: map[string]string{"APP_ENV": "local"}})
+	for _, stream := range []string{"live", "tail"} {
+		if got := s.get(t, "GET", "/reverb/"+stream, "", nil, "").StatusCode; got != http.StatusOK {
+			t.Fatalf("GET %s: %d", stream, got)
+		}
+	}
+	s.signal(t, syscall.SIGTERM)
+	if code := s.wait(t); code != 0 || strings.Contains(s.out.String(), "cut off") {
+		t.Errorf("exit code %d", code)
+	}
 }
