@@ -92,8 +92,8 @@ func TestDashboardInChromium(t *testing.T) {
 	b.click(t, page, `#inspected button:text-is("who")`)
 	b.text(t, page, `#members:has-text("12 users")`)
 
-	b.photograph(t, page, "dashboard.png", 1280, 800, "light")
-	b.photograph(t, page, "dashboard-phone.png", 390, 800, "dark")
+	b.photograph(t, page, "dashboard.png", 1280, 1500, "light")
+	b.photograph(t, page, "dashboard-phone.png", 390, 1300, "dark")
 	b.click(t, page, "#logout")
 	b.text(t, page, "label")
 	if n := b.count(page, "page_error", ""); n != 0 {

@@ -47,13 +47,13 @@ export const operations = {
     await pages.get(client).locator(selector).fill(value, { timeout })
   },
 
-  // photograph writes the whole page as an image, as a screen of this width and a
+  // photograph writes an image of the page, as a screen of this size and a
   // user who likes it light or dark would see it, and tells what is too wide.
   async photograph({ client, path, width, height, scheme }) {
     const page = pages.get(client)
     await page.emulateMedia({ colorScheme: scheme })
     await page.setViewportSize({ width, height })
-    await page.screenshot({ path, fullPage: true })
+    await page.screenshot({ path })
     return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   },
 
