@@ -4,7 +4,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +38,8 @@ const (
 // Access says who may look.
 type Access struct {
 	Enabled  bool
-	Open     bool   // everybody
+	Open     bool   // everybody, by a name that is nobody else's
+	Hostname string // of the server; may be empty
 	Password string // empty: whoever has a link
 }
 
@@ -142,7 +146,7 @@ func (a *access) allows(r *http.Request) bool {
 // token returns what the browser of a request must send with what writes.
 func (a *access) token(r *http.Request) (string, bool) {
 	now := a.options.Access()
-	if now.Open {
+	if now.Open && isOurs(r.Host, now.Hostname) {
 		return a.open, true
 	}
 	c, err := r.Cookie(cookieName)
@@ -159,6 +163,27 @@ func (a *access) token(r *http.Request) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// privateSuffixes are of names that nobody can register.
+//
+// RFC 2606 section 2, RFC 6761 section 6.3, RFC 6762 section 3; ICANN has reserved
+// .internal.
+var privateSuffixes = []string{".test", ".localhost", ".local", ".internal"}
+
+// isOurs reports whether a Host header names the server in a way that no page of
+// others can. A name of theirs may be made to lead here (DNS rebinding): the
+// browser then takes their page for one of ours.
+func isOurs(host, hostname string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	if _, err := netip.ParseAddr(host); err == nil {
+		return true
+	}
+	return host != "" && (!strings.Contains(host, ".") || strings.EqualFold(host, hostname) ||
+		slices.ContainsFunc(privateSuffixes, func(suffix string) bool { return strings.HasSuffix(host, suffix) }))
 }
 
 // mayWrite reports whether a request that changes something comes from a page of
@@ -238,5 +263,5 @@ func (d *Dashboard) writes(next http.HandlerFunc) http.HandlerFunc {
 // session tells a page its token.
 func (d *Dashboard) session(w http.ResponseWriter, r *http.Request) {
 	token, _ := d.access.token(r)
-	answer(w, map[string]any{"token": token, "open": d.options.Access().Open})
+	answer(w, map[string]any{"token": token, "open": token == d.access.open})
 }

@@ -342,6 +342,39 @@ func TestOnlyOurPagesWrite(t *testing.T) {
 	}
 }
 
+func TestNamesThatOthersCanOwnAreNotOpen(t *testing.T) {
+	for _, row := range []struct {
+		host string
+		want bool
+	}{
+		{"127.0.0.1:8080", true},
+		{"10.0.0.7", true},
+		{"[::1]:8080", true},
+		{"localhost:8080", true},
+		{"reverb:8080", true},
+		{"shop.test", true},
+		{"Shop.TEST.:8080", true},
+		{"mac.local", true},
+		{"ws.example.com:443", true}, // the server's
+		{"evil.example", false},
+		{"127.0.0.1.evil.example:8080", false},
+		{"evil.example.", false},
+		{"test.evil", false},
+		{"", false},
+	} {
+		if got := isOurs(row.host, "ws.example.com"); got != row.want {
+			t.Errorf("%q: %t, want %t", row.host, got, row.want)
+		}
+	}
+	f := newFixture(t, Access{Enabled: true, Open: true})
+	r := httptest.NewRequest(http.MethodGet, "http://evil.example/reverb/session", nil)
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("a name of others: %d", w.Code)
+	}
+}
+
 func TestHeadersKeepOthersOut(t *testing.T) {
 	f := newFixture(t, Access{Enabled: true, Open: true})
 	for _, path := range []string{"/reverb", "/reverb/app.js", "/reverb/chart.js", "/reverb/style.css", "/reverb/session", "/reverb/nothing"} {

@@ -182,8 +182,8 @@ func (d *Dashboard) streamLive(w http.ResponseWriter, r *http.Request) {
 }
 
 // renewed returns a function that reports whether a request may still go on. It
-// keeps nothing of the request but the cookie.
+// keeps nothing of the request but copies of what decides it.
 func (d *Dashboard) renewed(r *http.Request) func() bool {
-	again := &http.Request{Header: http.Header{"Cookie": {strings.Clone(r.Header.Get("Cookie"))}}}
+	again := &http.Request{Host: strings.Clone(r.Host), Header: http.Header{"Cookie": {strings.Clone(r.Header.Get("Cookie"))}}}
 	return func() bool { return d.options.Access().Enabled && d.access.allows(again) }
 }

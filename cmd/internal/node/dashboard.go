@@ -25,8 +25,9 @@ func (n *Node) newDashboard() *dashboard.Dashboard {
 
 // dashboardAccess is who may look at the dashboard now.
 func (n *Node) dashboardAccess() dashboard.Access {
-	m := &n.config.Load().Server.Monitoring
-	return dashboard.Access{Enabled: m.Dashboard, Open: m.Environment == "local", Password: m.DashboardPassword}
+	c := &n.config.Load().Server
+	m := &c.Monitoring
+	return dashboard.Access{Enabled: m.Dashboard, Open: m.Environment == "local", Hostname: c.Hostname, Password: m.DashboardPassword}
 }
 
 // DashboardURL is where the dashboard is, for a program of this host. Without a

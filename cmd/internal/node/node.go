@@ -239,6 +239,7 @@ func (n *Node) Run(ctx context.Context) error {
 // end makes the node's goroutines end. There is no reload after it.
 func (n *Node) end() {
 	n.die()
+	n.dashboard.Close()
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
 	n.webhooks.Load().close()

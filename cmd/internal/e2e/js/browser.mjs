@@ -53,6 +53,7 @@ export const operations = {
     const page = pages.get(client)
     await page.emulateMedia({ colorScheme: scheme })
     await page.setViewportSize({ width, height })
+    await page.evaluate(() => scrollTo(0, 0))
     await page.screenshot({ path })
     return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
   },
