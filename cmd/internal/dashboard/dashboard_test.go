@@ -30,12 +30,13 @@ type fakeNode struct {
 	sent     []string
 	watching func(app, channel string)
 	channels int // more than there are
+	apps     int // more than one
 	history  *history.Store
 	feed     *control.Feed
 }
 
 func (n *fakeNode) Snapshot() monitor.Snapshot {
-	return monitor.Snapshot{Version: "fake", Channels: 3 + n.channels, Apps: []monitor.App{{ID: "1"}}}
+	return monitor.Snapshot{Version: "fake", Channels: 3 + n.channels, Apps: make([]monitor.App, 1+n.apps)}
 }
 
 func (*fakeNode) Channels(app, prefix string) ([]control.Channel, error) {
@@ -481,12 +482,16 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
-func TestManyChannelsAreNotRanked(t *testing.T) {
+func TestManyAppsAndChannelsAreNotTold(t *testing.T) {
 	f := newFixture(t, Access{Enabled: true, Open: true})
 	f.node.channels = maxRanked
 	var got frame
-	if err := json.Unmarshal(f.Dashboard.live.frame(), &got); err != nil || !got.Unranked || got.Largest != nil {
-		t.Errorf("got %+v, %v", got, err)
+	f.node.apps = 2 * maxApps
+	if err := json.Unmarshal(f.Dashboard.live.frame(), &got); err != nil || got.Apps != 2*maxApps+1 || len(got.Snapshot.Apps) != maxApps {
+		t.Errorf("%d apps are told of %d: %v", len(got.Snapshot.Apps), got.Apps, err)
+	}
+	if !got.Unranked || got.Largest != nil {
+		t.Errorf("got %+v", got)
 	}
 }
 

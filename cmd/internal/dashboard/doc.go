@@ -15,7 +15,7 @@
 // # Limits
 //
 // maxStreams open streams, maxSessions sessions, maxLogins wrong passwords a minute,
-// maxListed channels an answer, maxRanked channels that are ranked.
+// maxListed channels an answer, maxRanked channels that are ranked, maxApps apps.
 //
 // It never shows a secret: nothing it is given has one.
 package dashboard

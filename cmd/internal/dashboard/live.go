@@ -20,6 +20,9 @@ const (
 	// maxStreams is how many streams may be open, 503 above: two for each page.
 	maxStreams = 32
 
+	// maxApps is how many apps a page is told of, the first in the order of ids.
+	maxApps = 200
+
 	// streamPatience is how long a write to a page may take.
 	streamPatience = 10 * time.Second
 )
@@ -28,6 +31,7 @@ const (
 type frame struct {
 	At       int64             `json:"at"` // milliseconds since 1970
 	Snapshot monitor.Snapshot  `json:"snapshot"`
+	Apps     int               `json:"apps"` // how many there are
 	Largest  []control.Channel `json:"largest"`
 	Unranked bool              `json:"unranked"` // there are more than maxRanked channels
 	Busiest  []busyChannel     `json:"busiest"`
@@ -95,6 +99,8 @@ func (l *live) frame() []byte {
 		return l.text
 	}
 	f := frame{At: now.UnixMilli(), Snapshot: l.node.Snapshot(), Busiest: l.rates.top(now), Alerts: l.node.Alerts()}
+	f.Apps = len(f.Snapshot.Apps)
+	f.Snapshot.Apps = f.Snapshot.Apps[:min(f.Apps, maxApps)]
 	l.rank(now, f.Snapshot.Channels)
 	f.Largest, f.Unranked = l.largest, l.unranked
 	if h := l.node.History(); h != nil {

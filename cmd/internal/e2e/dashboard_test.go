@@ -95,7 +95,7 @@ func TestDashboardInChromium(t *testing.T) {
 	b.photograph(t, page, "dashboard.png", 1280, 1500, "light")
 	b.photograph(t, page, "dashboard-phone.png", 390, 1300, "dark")
 	b.click(t, page, "#logout")
-	b.text(t, page, "label")
+	b.text(t, page, `label:text-is("Password")`)
 	if n := b.count(page, "page_error", ""); n != 0 {
 		t.Errorf("%d errors on the page:\n%s", n, b.history(page))
 	}

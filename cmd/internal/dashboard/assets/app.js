@@ -146,11 +146,11 @@ function appRate(app, field, frame) {
 
 function tables(frame) {
   const s = frame.snapshot
-  table('apps', ['App', '>Connections', '>Channels', '>Subscriptions', '>In /s', '>Out /s', '>Triggered'], s.apps.slice(0, 100).map((a) => [
+  table('apps', ['App', '>Connections', '>Channels', '>Subscriptions', '>In /s', '>Out /s', '>Triggered'], [...s.apps.map((a) => [
     button(a.id, `app ${a.id}`, () => { $('scope').value = a.id; redraw() }),
     count(a.connections), count(a.channels), count(a.subscriptions),
     rate(appRate(a, 'messages_received', frame)), rate(appRate(a, 'messages_sent', frame)), count(a.events_triggered),
-  ]), 'no apps')
+  ]), ...(frame.apps > s.apps.length ? [[`and ${count(frame.apps - s.apps.length)} more`]] : [])], 'no apps')
   table('nodes', ['Node', '>Connections', '>CPU', '>Memory', 'State'], s.nodes.map((n) => n.id === s.address
     ? [`${n.id} (this one)`, count(s.connections.open), percent(s.rates.cpu_percent), bytes(s.process.memory_bytes), s.state]
     : [n.id, '-', '-', '-', '-']), 'none')
