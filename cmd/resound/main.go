@@ -36,6 +36,7 @@ func run(args []string) int {
 	root.AddCommand(
 		startCommand(), stopCommand(), reloadCommand(), restartCommand(),
 		statusCommand(), connectionsCommand(), channelsCommand(), tailCommand(), triggerCommand(),
+		exportCommand(), importCommand(), dashboardCommand(),
 		configCommand(), keysCommand(), installCommand(), doctorCommand(),
 	)
 	root.SetArgs(args)

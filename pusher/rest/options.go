@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"time"
 
@@ -91,6 +92,14 @@ type Options struct {
 
 	// Metrics are those of GET /metrics.
 	Metrics MetricsOptions
+
+	// RecordMetrics takes metrics of POST /apps/{id}/metrics: all or, with an error
+	// that says what is wrong with them, none. Nil answers 404.
+	RecordMetrics func(app *pusher.App, metrics []CustomMetric) error
+
+	// Console answers /reverb and what is one segment below it. It sees paths without
+	// Path, and must end streams before Shutdown. Nil answers 404.
+	Console http.Handler
 
 	// TooMuch says why the node should get no more traffic, for GET
 	// /accept-traffic. Empty, and nil, mean that it may.

@@ -40,6 +40,7 @@ func routes() []route {
 		{"POST", "/apps/*/users/*/terminate_connections", true, (*request).terminateUser},
 		{"POST", "/apps/*/auth", true, (*request).grantChannel},
 		{"POST", "/apps/*/user_auth", true, (*request).grantUser},
+		{"POST", "/apps/*/metrics", true, (*request).recordMetrics},
 		{"POST", "/broadcasting/auth", false, (*request).askChannel},
 		{"POST", "/broadcasting/auth/*", false, (*request).askChannel},
 		{"OPTIONS", "/broadcasting/auth", false, (*request).preflight},

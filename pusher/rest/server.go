@@ -37,6 +37,9 @@ func New(o Options) (*Server, error) {
 	if o.Fallback.Open != nil {
 		s.routes = append(s.routes, fallbackRoutes()...)
 	}
+	if o.Console != nil {
+		s.routes = append(s.routes, consoleRoutes()...)
+	}
 	s.requests.New = func() any { return new(request) }
 	s.http = fasthttp.Server{
 		Handler:            s.Handle,

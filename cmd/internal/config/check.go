@@ -18,6 +18,7 @@ func (c *Config) checkServer(r *report) {
 		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}
 	c.checkScaling(r)
+	s.Monitoring.checkAlerts(r)
 	if s.MaxOutboundBytes > 0 && int64(s.MaxOutboundBytes) < s.MaxRequestBytes {
 		r.warn(serverSection+"max_outbound_bytes",
 			formatNumber(int64(s.MaxOutboundBytes))+" is less than max_request_size "+formatNumber(s.MaxRequestBytes)+

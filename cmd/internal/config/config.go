@@ -75,6 +75,31 @@ type Monitoring struct {
 	// Shares, in percent, above which GET /accept-traffic answers 503.
 	MemoryThreshold     int
 	ConnectionThreshold int
+
+	Storage string // file of the history, or "off"; empty: the node chooses
+
+	Dashboard         bool   // is served
+	DashboardPassword string // empty: a link that works once
+	Environment       string // "local": the dashboard asks for nothing
+
+	SlackURL   string // empty: none
+	WebhookURL string // empty: none
+	SMTP       string // URL with credentials; empty: none
+	MailFrom   string
+	MailTo     []string
+
+	Alerts []Alert // in the order of their names
+}
+
+// Alert says when somebody is told of a figure (`monitoring.alerts.NAME`).
+type Alert struct {
+	Name      string
+	Metric    string // a series of the history
+	Threshold *float64
+	Clear     *float64 // where the alert ends; nil: a tenth nearer to where all is well
+	Below     bool     // the figure is bad below the threshold, not above
+	For       time.Duration
+	Channels  []string // "slack", "email", "webhook"
 }
 
 // MetricsAccess says who may read /metrics on the server's port without a token.

@@ -44,6 +44,9 @@ func compare(old, next *Config) Difference {
 			d.Restart = append(d.Restart, serverSection+k.path)
 		}
 	}
+	if !reflect.DeepEqual(old.Server.Monitoring.Alerts, next.Server.Monitoring.Alerts) {
+		d.Live = append(d.Live, alertSection)
+	}
 	before := make(map[string]*App, len(old.Apps))
 	for i := range old.Apps {
 		before[old.Apps[i].ID] = &old.Apps[i]

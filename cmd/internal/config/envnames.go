@@ -58,7 +58,7 @@ func knownEnvNames() map[string]use {
 
 // laterNames returns the variables of features that this version does not have.
 func laterNames() []string {
-	names := slices.Clone(laterEnvNames)
+	var names []string
 	for _, path := range laterServerPaths {
 		names = append(names, ruledName(serverPrefix, path))
 	}

@@ -45,4 +45,69 @@ var monitoringKeys = []key[Server]{
 		},
 		func(s *Server) any { return &s.Monitoring.Profiling },
 	},
+	{
+		spec{
+			path: "monitoring.storage", null: "a file of the node's own",
+			meaning: "File in which the history of the node is kept, or `off`. By default it is `resound-history-PORT.db` in the first of systemd's `$STATE_DIRECTORY`, Laravel's `storage/framework` and the user's cache directory; a node whose port the kernel chooses has none.",
+		},
+		func(s *Server) any { return &s.Monitoring.Storage },
+	},
+	{
+		spec{
+			path: "monitoring.dashboard.enabled", live: true, fallback: "true",
+			meaning: "Serve the dashboard at `{path}/reverb`.",
+		},
+		func(s *Server) any { return &s.Monitoring.Dashboard },
+	},
+	{
+		spec{
+			path: "monitoring.dashboard.password", env: "RESOUND_DASHBOARD_PASSWORD", live: true, secret: true, null: "a link that works once, printed at the start",
+			meaning: "Password that the dashboard asks for.",
+			danger:  "Without TLS, or a proxy that speaks it, the password can be read on the way.",
+		},
+		func(s *Server) any { return &s.Monitoring.DashboardPassword },
+	},
+	{
+		spec{
+			path: "monitoring.dashboard.environment", env: "APP_ENV", live: true, null: "not local",
+			meaning: "Laravel's environment. With `local` the dashboard asks for nothing; MONITORING.md says by which names.",
+			danger:  "`local` on a host that others reach shows them the channels and lets them send events.",
+		},
+		func(s *Server) any { return &s.Monitoring.Environment },
+	},
+	{
+		spec{
+			path: "monitoring.channels.slack.url", live: true, secret: true, null: "none", refine: httpURL,
+			meaning: "Incoming webhook of Slack, for alerts.",
+		},
+		func(s *Server) any { return &s.Monitoring.SlackURL },
+	},
+	{
+		spec{
+			path: "monitoring.channels.webhook.url", live: true, secret: true, null: "none", refine: httpURL,
+			meaning: "URL to which alerts are posted as JSON.",
+		},
+		func(s *Server) any { return &s.Monitoring.WebhookURL },
+	},
+	{
+		spec{
+			path: "monitoring.channels.email.smtp", live: true, secret: true, null: "none", refine: smtpURL,
+			meaning: "Mail server for alerts: `smtp://user:password@host:587`, which must speak STARTTLS unless it is of this host, or `smtps://...:465`.",
+		},
+		func(s *Server) any { return &s.Monitoring.SMTP },
+	},
+	{
+		spec{
+			path: "monitoring.channels.email.from", live: true, null: "none", refine: mailAddress,
+			meaning: "Sender of alerts.",
+		},
+		func(s *Server) any { return &s.Monitoring.MailFrom },
+	},
+	{
+		spec{
+			path: "monitoring.channels.email.to", live: true, null: "none",
+			meaning: "Receivers of alerts.",
+		},
+		func(s *Server) any { return &s.Monitoring.MailTo },
+	},
 }

@@ -31,11 +31,7 @@ const belongsToServer = "belongs below servers.reverb and is ignored here"
 // one to something other than off is a warning.
 var laterServerPaths = []string{
 	"proxy_protocol", "unix_socket",
-	"monitoring.storage", "monitoring.alerts", "monitoring.channels",
 }
-
-// laterEnvNames are environment names of such features that follow no key.
-var laterEnvNames = []string{"RESOUND_DASHBOARD_PASSWORD"}
 
 // notAvailable is the text of the warning about such a key.
 const notAvailable = "is not available in this version and is ignored"

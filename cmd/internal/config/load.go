@@ -154,6 +154,7 @@ func (l *loader) server(s *Server) {
 	}
 	resolve(l, nodeKeys, in, s)
 	resolve(l, monitoringKeys, in, s)
+	s.Monitoring.Alerts = l.alerts(below)
 }
 
 // Locate returns what commands need to find a node that Load would configure: its

@@ -40,6 +40,8 @@ func (s spec) parse(dst, value any) error {
 		n, err := s.parseNumber(value)
 		*dst = n
 		return err
+	case **float64:
+		return s.parseFloat(dst, value)
 	case *bool:
 		return s.parseBool(dst, value)
 	case *time.Duration:
@@ -132,6 +134,15 @@ func (s spec) parseNumber(value any) (int64, error) {
 		return 0, s.wrong(value, want)
 	}
 	return n, nil
+}
+
+func (s spec) parseFloat(dst **float64, value any) error {
+	n, err := strconv.ParseFloat(strings.TrimSpace(fmt.Sprint(value)), 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return s.wrong(value, "a number")
+	}
+	*dst = &n
+	return nil
 }
 
 // wholeNumber converts every spelling of a whole number.

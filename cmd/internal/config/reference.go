@@ -15,6 +15,8 @@ func Reference() string {
 	describe(&out, nodeKeys, serverPrefix)
 	out.WriteString("\n## Monitoring\n\nIn the file below `servers.reverb`. More in [MONITORING.md](MONITORING.md).\n")
 	describe(&out, monitoringKeys, serverPrefix)
+	out.WriteString("\n## Alerts\n\n" + alertPreamble)
+	describeFileOnly(&out, alertKeys)
 	out.WriteString("\n## Apps\n\n" + appPreamble)
 	describe(&out, appKeys, appPrefix)
 	out.WriteString("\n## Webhooks\n\n" + webhookPreamble)
@@ -61,6 +63,9 @@ Where none of ` + "`REVERB_APP_ID`, `REVERB_APP_KEY` and `REVERB_APP_SECRET`" + 
 the file only when it has their id or no credentials. Without any credentials a development app is made for one run; it is not for production.
 `
 
+const alertPreamble = `In the file below ` + "`servers.reverb.monitoring.alerts.NAME`" + `; the environment has no names for them. ` + "`resound reload`" + ` puts a change into force. More in [MONITORING.md](MONITORING.md).
+`
+
 const webhookPreamble = `In the file in each entry of ` + "`apps.apps[].webhooks`" + `; the environment has no names for them.
 `
 
@@ -104,6 +109,8 @@ func (s spec) kind(field any) string {
 			return s.unit
 		}
 		return "whole number"
+	case **float64:
+		return "number"
 	case *bool:
 		return "boolean"
 	case *time.Duration:

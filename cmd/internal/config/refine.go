@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -95,6 +96,26 @@ func httpURL(text string) (string, error) {
 		return "", errors.New("a URL with a port from 1 to 65535")
 	}
 	return u.String(), nil
+}
+
+// smtpURL refines the URL of a mail server. It may have credentials.
+func smtpURL(text string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || u.Fragment != "" || u.RawQuery != "" || strings.Trim(u.Path, "/") != "" {
+		return "", errors.New("an smtp:// or smtps:// URL with a host, as smtp://user:password@host:587")
+	}
+	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
+		return "", errors.New("a URL with a port from 1 to 65535")
+	}
+	return u.String(), nil
+}
+
+// mailAddress refines the address of a sender.
+func mailAddress(text string) (string, error) {
+	if _, err := mail.ParseAddress(text); err != nil {
+		return "", errors.New("a mail address, as resound@example.com")
+	}
+	return text, nil
 }
 
 // maxCredentialBytes bounds the id and the key of an app: both stand in URLs.

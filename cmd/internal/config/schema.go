@@ -54,6 +54,7 @@ func fileSchema() *schema {
 	for _, k := range serverKeys {
 		s.add(serverSection+k.path, used)
 	}
+	s.add(serverSection+"monitoring.alerts", used)
 	s.addAll(serverSection, unusedServerPaths, unused)
 	s.addAll(serverSection, laterServerPaths, later)
 	s.addAll("", misplacedRootPaths, misplaced)

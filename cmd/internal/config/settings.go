@@ -22,6 +22,10 @@ type Setting struct {
 // Settings returns every value with its origin, in the order of docs/CONFIG.md.
 func (c *Config) Settings() []Setting {
 	all := settingsOf(c, serverKeys, serverSection, &c.Server)
+	for i := range c.Server.Monitoring.Alerts {
+		a := &c.Server.Monitoring.Alerts[i]
+		all = append(all, settingsOf(c, alertKeys, alertPath(a.Name), a)...)
+	}
 	for i := range c.Apps {
 		a := &c.Apps[i]
 		all = append(all, settingsOf(c, appKeys, appPath(i), a)...)

@@ -32,7 +32,6 @@ func TestWarnings(t *testing.T) {
 		{"an unknown key of a webhook", app("webhooks: [{url: 'http://localhost', event_type: [cache_miss]}]"), "", `apps.apps[0].webhooks[0].event_type: unknown key, did you mean "event_types"?`},
 		{"a feature of later in the environment", "", "RESOUND_PROXY_PROTOCOL=true", "RESOUND_PROXY_PROTOCOL: is not available"},
 		{"a feature of later that is off in the environment", "", "RESOUND_PROXY_PROTOCOL=false", ""},
-		{"something below a feature of later", "", "RESOUND_MONITORING_STORAGE=x", "RESOUND_MONITORING_STORAGE: is not available"},
 		{"a Redis port that matters to nobody", "", "REDIS_PORT=-1", "scaling is off, so this is not used"},
 		{"an empty list of origins", app("allowed_origins: []"), "", "apps.apps[0].allowed_origins: is empty: every browser is refused"},
 		{"an origin with a scheme", app("allowed_origins: ['https://a.test']"), "", `"https://a.test" never matches`},

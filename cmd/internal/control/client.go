@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,7 +63,39 @@ func (c *Client) Credentials(ctx context.Context, app string) (out Credentials, 
 
 // Reload makes the node read its configuration again.
 func (c *Client) Reload(ctx context.Context) (out Reloaded, err error) {
-	body, err := c.do(ctx, http.MethodPost, "/reload", nil)
+	body, err := c.do(ctx, http.MethodPost, "/reload", nil, nil)
+	if err != nil {
+		return out, err
+	}
+	defer body.Close()
+	return out, json.NewDecoder(body).Decode(&out)
+}
+
+// Export copies the history since a time to w.
+func (c *Client) Export(ctx context.Context, w io.Writer, format string, since time.Time) error {
+	body, err := c.do(ctx, http.MethodGet, "/history", url.Values{"format": {format}, "since": {strconv.FormatInt(since.Unix(), 10)}}, nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	_, err = io.Copy(w, body)
+	return err
+}
+
+// Import puts an export into the history. The node answers when all of it is
+// written.
+func (c *Client) Import(ctx context.Context, r io.Reader) (out Imported, err error) {
+	body, err := c.do(ctx, http.MethodPost, "/history", nil, r)
+	if err != nil {
+		return out, err
+	}
+	defer body.Close()
+	return out, json.NewDecoder(body).Decode(&out)
+}
+
+// DashboardLink returns a link that opens the dashboard once.
+func (c *Client) DashboardLink(ctx context.Context) (out Link, err error) {
+	body, err := c.do(ctx, http.MethodPost, "/dashboard-link", nil, nil)
 	if err != nil {
 		return out, err
 	}
@@ -83,7 +116,7 @@ func (c *Client) Channels(ctx context.Context, app, prefix string, yield func(*C
 // Tail calls yield for each event from now on, until ctx or the node ends; begun
 // is called when the node has begun to watch.
 func (c *Client) Tail(ctx context.Context, q TailQuery, begun func(), yield func(*Event) error) error {
-	body, err := c.do(ctx, http.MethodGet, "/tail", url.Values{"app": {q.App}, "channel": {q.Channel}, "event": {q.Event}})
+	body, err := c.do(ctx, http.MethodGet, "/tail", url.Values{"app": {q.App}, "channel": {q.Channel}, "event": {q.Event}}, nil)
 	if err != nil {
 		return err
 	}
@@ -96,7 +129,7 @@ func (c *Client) Tail(ctx context.Context, q TailQuery, begun func(), yield func
 // one answers.
 func (c *Client) Restart(ctx context.Context) (Restarted, error) {
 	var done Restarted
-	body, err := c.do(ctx, http.MethodPost, "/restart", nil)
+	body, err := c.do(ctx, http.MethodPost, "/restart", nil, nil)
 	if err != nil {
 		return done, err
 	}
@@ -109,7 +142,7 @@ func (c *Client) Restart(ctx context.Context) (Restarted, error) {
 func (c *Client) Stop(ctx context.Context) error {
 	process := c.process()
 	defer process.close()
-	body, err := c.do(ctx, http.MethodPost, "/stop", nil)
+	body, err := c.do(ctx, http.MethodPost, "/stop", nil, nil)
 	if err != nil {
 		return err
 	}
@@ -123,7 +156,7 @@ func (c *Client) Stop(ctx context.Context) error {
 
 // get asks for one value.
 func (c *Client) get(ctx context.Context, path string, query url.Values, into any) error {
-	body, err := c.do(ctx, http.MethodGet, path, query)
+	body, err := c.do(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -132,9 +165,9 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, into an
 }
 
 // do sends a request and returns the body of a 200.
-func (c *Client) do(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+func (c *Client) do(ctx context.Context, method, path string, query url.Values, send io.Reader) (io.ReadCloser, error) {
 	u := url.URL{Scheme: "http", Host: "resound", Path: path, RawQuery: query.Encode()}
-	request, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	request, err := http.NewRequestWithContext(ctx, method, u.String(), send)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +203,7 @@ func (c *Client) explain(err error) error {
 
 // stream asks for lines.
 func stream[T any](ctx context.Context, c *Client, path string, query url.Values, yield func(*T) error) error {
-	body, err := c.do(ctx, http.MethodGet, path, query)
+	body, err := c.do(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}

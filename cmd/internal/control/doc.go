@@ -8,6 +8,9 @@
 //	GET  /tail?app=&channel=&event=     a line of JSON for each Event as it passes
 //	GET  /credentials?app=              Credentials of an app
 //	GET  /metrics                       Prometheus
+//	GET  /history?format=&since=        the history, as package history writes it
+//	POST /history                       such a text; an Imported
+//	POST /dashboard-link                a Link
 //	GET  /debug/pprof/                  profiles, where they are switched on
 //	POST /reload                        a Reloaded
 //	POST /stop                          ends when the node has

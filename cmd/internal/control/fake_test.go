@@ -12,6 +12,7 @@ import (
 
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/monitor"
+	"resound/cmd/internal/monitor/history"
 )
 
 // patience bounds every wait; none is expected to last.
@@ -22,6 +23,7 @@ type fakeNode struct {
 	connections func(ctx context.Context, yield func(*Connection) error) error
 	feed        *Feed
 	reloadErr   error
+	history     *history.Store
 	stopped     chan struct{}
 	once        sync.Once
 }
@@ -68,6 +70,10 @@ func (n *fakeNode) WriteMetrics(w io.Writer) error {
 	_, err := io.WriteString(w, "resound_up 1\n")
 	return err
 }
+
+func (n *fakeNode) History() *history.Store { return n.history }
+
+func (*fakeNode) DashboardLink() (string, error) { return "http://127.0.0.1:1/reverb?token=t", nil }
 
 // serve answers for a node until the test ends.
 func serve(t *testing.T, n Node) (*Server, *Client) {

@@ -63,7 +63,7 @@ func TestClientAndServer(t *testing.T) {
 	if err := c.Tail(ctx, TailQuery{App: "too many"}, nil, nil); err == nil || err.Error() != ErrTooMany.Error() {
 		t.Errorf("too many watchers: %v", err)
 	}
-	body, err := c.do(ctx, http.MethodGet, "/metrics", nil)
+	body, err := c.do(ctx, http.MethodGet, "/metrics", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestClientAndServer(t *testing.T) {
 
 func TestProfilesAreServedOnRequestOnly(t *testing.T) {
 	_, c := serve(t, newFakeNode())
-	if _, err := c.do(t.Context(), http.MethodGet, "/debug/pprof/cmdline", nil); err == nil {
+	if _, err := c.do(t.Context(), http.MethodGet, "/debug/pprof/cmdline", nil, nil); err == nil {
 		t.Error("profiles are served though nobody asked for it")
 	}
 	l, err := Listen(filepath.Join(t.TempDir(), "c.sock"), false)
@@ -86,7 +86,7 @@ func TestProfilesAreServedOnRequestOnly(t *testing.T) {
 	defer s.Close()
 	with := NewClient(s.Path())
 	defer with.Close()
-	body, err := with.do(t.Context(), http.MethodGet, "/debug/pprof/goroutine", nil)
+	body, err := with.do(t.Context(), http.MethodGet, "/debug/pprof/goroutine", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

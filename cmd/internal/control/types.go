@@ -9,6 +9,7 @@ import (
 
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/monitor"
+	"resound/cmd/internal/monitor/history"
 )
 
 // Errors of a Node.
@@ -46,6 +47,12 @@ type Node interface {
 	Stop()
 
 	WriteMetrics(w io.Writer) error
+
+	// History is the file of the node's figures, nil when it keeps none.
+	History() *history.Store
+
+	// DashboardLink makes a link that opens the dashboard once.
+	DashboardLink() (string, error)
 }
 
 // ConnectionQuery chooses connections; an empty field chooses all.
@@ -106,6 +113,17 @@ type Credentials struct {
 	Key    string `json:"key"`
 	Secret string `json:"secret"`
 	URL    string `json:"url"` // with the prefix of the path, without a slash at its end
+}
+
+// Imported is what an import did.
+type Imported struct {
+	Points  int `json:"points"`
+	Expired int `json:"expired"` // of them, left out: older than what is kept
+}
+
+// Link is a link that works once.
+type Link struct {
+	URL string `json:"url"`
 }
 
 // Reloaded is what a reload did.

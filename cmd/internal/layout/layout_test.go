@@ -39,19 +39,23 @@ var mayImport = map[string][]string{
 	"loop":               {"channels/slab", "frame"},
 	"loop/echo":          {"frame", "loop"},
 
-	"cmd/internal/config":        {"cmd/internal/config/dotenv"},
-	"cmd/internal/config/dotenv": {},
-	"cmd/internal/doctor":        {},
-	"cmd/internal/memory":        {},
-	"cmd/internal/monitor":       {},
-	"cmd/internal/control":       {"cmd/internal/config", "cmd/internal/monitor"},
+	"cmd/internal/config":          {"cmd/internal/config/dotenv"},
+	"cmd/internal/config/dotenv":   {},
+	"cmd/internal/doctor":          {},
+	"cmd/internal/memory":          {},
+	"cmd/internal/monitor":         {},
+	"cmd/internal/monitor/history": {},
+	"cmd/internal/monitor/alert":   {},
+	"cmd/internal/dashboard":       {"cmd/internal/control", "cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history"},
+	"cmd/internal/control":         {"cmd/internal/config", "cmd/internal/monitor", "cmd/internal/monitor/history"},
 	"cmd/internal/node": {
-		"auth", "channels", "channels/cluster", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/monitor",
+		"auth", "channels", "channels/cluster", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/dashboard",
+		"cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history",
 		"frame", "loop", "pusher", "pusher/rest", "pusher/webhook",
 	},
 	"cmd/internal/e2e":    {},
 	"cmd/internal/layout": {},
-	"cmd/resound":         {"auth", "cmd/internal/config", "cmd/internal/control", "cmd/internal/doctor", "cmd/internal/memory", "cmd/internal/monitor", "cmd/internal/node"},
+	"cmd/resound":         {"auth", "cmd/internal/config", "cmd/internal/control", "cmd/internal/doctor", "cmd/internal/memory", "cmd/internal/monitor", "cmd/internal/monitor/history", "cmd/internal/node"},
 }
 
 // onlyUser lists the packages that alone may import a dependency.
@@ -61,6 +65,8 @@ var onlyUser = map[string][]string{
 	"github.com/valyala/fasthttp":  {"pusher/rest", "bench"},
 	"github.com/redis/rueidis":     {"channels/cluster"},
 	"github.com/prometheus":        {"cmd/internal/monitor"},
+	"go.etcd.io/bbolt":             {"cmd/internal/monitor/history"},
+	"github.com/wneessen/go-mail":  {"cmd/internal/monitor/alert"},
 }
 
 // pure packages read no clock and do no I/O.

@@ -67,7 +67,7 @@ func (*collector) Describe(chan<- *prometheus.Desc) {}
 // Collect sends every metric.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := c.take()
-	apps := labelled(s.Apps)
+	apps := labelled(s.Apps, MaxLabelledApps)
 	e := emitter{out}
 	e.node(&s)
 	e.apps(apps)
@@ -75,21 +75,23 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e.http(&s)
 	e.webhooks(s.Webhooks)
 	e.closes(&s)
+	e.custom(s.Custom)
 	if c.soketiPort != "" {
 		e.soketi(apps, c.soketiPort)
 	}
 }
 
-// labelled puts together the apps that have no series of their own.
-func labelled(apps []App) []App {
-	if len(apps) <= MaxLabelledApps {
+// labelled puts together the apps behind the first most, which have no series of
+// their own.
+func labelled(apps []App, most int) []App {
+	if len(apps) <= most {
 		return apps
 	}
 	other := App{ID: OtherApps}
-	for i := range apps[MaxLabelledApps:] {
-		other.add(&apps[MaxLabelledApps+i])
+	for i := range apps[most:] {
+		other.add(&apps[most+i])
 	}
-	return append(apps[:MaxLabelledApps:MaxLabelledApps], other)
+	return append(apps[:most:most], other)
 }
 
 // emitter sends metrics.

@@ -38,6 +38,9 @@ type Options struct {
 	// is. Nil: there was none.
 	Predecessor <-chan struct{}
 
+	// HistoryPath is the file in which the node keeps its history, empty for none.
+	HistoryPath string
+
 	// Control makes the control socket of a node on a port. It may return neither
 	// a listener nor an error; so may Options: there is no control socket then.
 	Control func(port int) (*control.Listener, error)
