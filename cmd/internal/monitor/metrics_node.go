@@ -3,12 +3,15 @@ package monitor
 import "strconv"
 
 var (
-	descBuild     = describe("resound_build_info", "Always 1; the label is the version.", "version")
-	descDraining  = describe("resound_draining", "1 while the node closes its connections in order to stop.")
-	descStart     = describe("process_start_time_seconds", "Start of the process as Unix time, in seconds.")
-	descCPU       = describe("process_cpu_seconds_total", "User and system CPU time spent, in seconds.")
-	descMemory    = describe("process_resident_memory_bytes", "Resident memory, in bytes.")
-	descMemoryMax = describe("resound_memory_limit_bytes", "Memory the process may take, in bytes.")
+	descAlertsFiring      = describe("resound_alerts_firing", "Alerts that are active.")
+	descAlertMessagesLost = describe("resound_alert_messages_lost_total", "Messages of alerts that could not be sent.")
+	descHistoryPointsLost = describe("resound_history_points_lost_total", "Points of the history that could not be written.")
+	descBuild             = describe("resound_build_info", "Always 1; the label is the version.", "version")
+	descDraining          = describe("resound_draining", "1 while the node closes its connections in order to stop.")
+	descStart             = describe("process_start_time_seconds", "Start of the process as Unix time, in seconds.")
+	descCPU               = describe("process_cpu_seconds_total", "User and system CPU time spent, in seconds.")
+	descMemory            = describe("process_resident_memory_bytes", "Resident memory, in bytes.")
+	descMemoryMax         = describe("resound_memory_limit_bytes", "Memory the process may take, in bytes.")
 
 	descLimit    = describe("resound_connections_limit", "Connections above which new ones are refused; 0 is no limit.")
 	descSockets  = describe("resound_sockets", "Open TCP connections by what they speak.", "protocol")
@@ -31,6 +34,9 @@ var (
 )
 
 func (e emitter) node(s *Snapshot) {
+	e.gauge(descAlertsFiring, float64(s.Watch.AlertsFiring))
+	e.count(descAlertMessagesLost, s.Watch.AlertMessagesLost)
+	e.count(descHistoryPointsLost, s.Watch.HistoryPointsLost)
 	e.gauge(descBuild, 1, s.Version)
 	e.gauge(descDraining, boolean(s.State == StateDraining))
 	e.gauge(descStart, float64(s.StartedAt.UnixMilli())/1e3)

@@ -48,3 +48,15 @@ func TestSampleOfManyAppsIsBounded(t *testing.T) {
 		t.Errorf("%s has a series of its own", name)
 	}
 }
+
+func TestANodeHasNoMoreSeriesThanTheHistoryKeeps(t *testing.T) {
+	var m Sampler
+	s := full(MaxHistoryApps + 1)
+	for i := range MaxCustom {
+		s.Custom = append(s.Custom, Custom{App: "1", Name: fmt.Sprint("a", i), Kind: Gauge})
+	}
+	m.Sample(time.Unix(1000, 0), &s)
+	if got := len(m.Sample(time.Unix(1010, 0), &s)); got > 542 { // history.MaxSeries says so
+		t.Errorf("%d series, want 542 at most", got)
+	}
+}

@@ -33,7 +33,15 @@ type Snapshot struct {
 	Refusals    []ErrorCount  `json:"refusals"` // connections refused, by code
 	Redis       string        `json:"redis"`    // "off"
 	Nodes       []ClusterNode `json:"nodes"`    // of the cluster, this one included
-	Custom      []Custom      `json:"custom"`   // counted by the applications, in the order of apps and names
+	Watch       Watch         `json:"watch"`
+	Custom      []Custom      `json:"custom"` // counted by the applications, in the order of apps and names
+}
+
+// Watch is how the node's own monitoring does.
+type Watch struct {
+	AlertsFiring      int    `json:"alerts_firing"`       // now
+	AlertMessagesLost uint64 `json:"alert_messages_lost"` // could not be sent
+	HistoryPointsLost uint64 `json:"history_points_lost"` // could not be written
 }
 
 // Connections are open now.

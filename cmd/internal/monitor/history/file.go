@@ -13,6 +13,7 @@ import (
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
 )
 
 // lockTimeout is how long the file may be in use by another process before it is
@@ -27,12 +28,12 @@ var buckets = map[int64][]byte{FineStep: []byte("10s"), CoarseStep: []byte("1m")
 // errBroken says that the bytes of a file are not what was written.
 var errBroken = errors.New("broken")
 
-// openFile opens or makes a file and looks at every point in it.
-func openFile(path string, maxBytes int) (db *bbolt.DB, err error) {
+// openFile opens or makes a file and looks at every point in it. The file is that
+// of db.
+func openFile(path string, maxBytes int) (db *bbolt.DB, file *os.File, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var file *os.File
 	err = guarded(func() error {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 			Timeout:      lockTimeout,
@@ -59,12 +60,13 @@ func openFile(path string, maxBytes int) (db *bbolt.DB, err error) {
 		})
 	})
 	if err == nil {
-		return db, nil
+		return db, file, nil
 	}
-	if file != nil {
-		_ = file.Close() // and its lock: a panic leaves it open
+	if file != nil { // a panic leaves it open, and locked
+		_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+		_ = file.Close()
 	}
-	return nil, classify(err)
+	return nil, nil, classify(err)
 }
 
 // classify adds errBroken to errors that no other moment would take away.

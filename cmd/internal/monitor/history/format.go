@@ -18,8 +18,9 @@ const (
 	CSV  = "csv"  // a value a line, below a line with the names of the columns
 )
 
-// maxLineBytes bounds a line of JSON.
-const maxLineBytes = 1 << 20
+// maxLineBytes bounds a line of JSON: the largest point, with every character of
+// its names escaped, is less.
+const maxLineBytes = 4 << 20
 
 var csvColumns = []string{"step_seconds", "time", "series", "value"}
 

@@ -24,7 +24,7 @@ const (
 
 // Bounds of a point.
 const (
-	MaxSeries    = 512 // the first in the order of their names are kept
+	MaxSeries    = 600 // the first in the order of their names are kept; a node has 542 at most
 	MaxNameBytes = 512
 )
 

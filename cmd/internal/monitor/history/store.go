@@ -3,19 +3,26 @@ package history
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 const (
-	// defaultMaxBytes bounds the file: a month of MaxSeries series is less.
+	// defaultMaxBytes bounds the file: a month of MaxSeries series with names of 25
+	// bytes is less.
 	defaultMaxBytes = 1 << 30
 
 	// maxWaiting is how many points may wait for the writer, ten seconds each.
 	maxWaiting = 16
+
+	// calmPoints is how many points must be kept for trouble to be over.
+	calmPoints = 6
 
 	// maxChunk is how many points are read or imported at a time: a file that is
 	// read cannot give room back.
@@ -51,7 +58,13 @@ type Store struct {
 	imports chan importing
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
+	opened  chan struct{} // closed when the file was tried to be opened
 	ended   chan struct{}
+
+	// Of the writer.
+	handle *os.File // of db
+	told   bool     // of trouble
+	kept   int      // points since the last trouble
 
 	mu    sync.Mutex
 	db    *bbolt.DB // nil: not open
@@ -75,7 +88,7 @@ func Open(o Options) *Store {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		options: o, points: make(chan Point, maxWaiting), imports: make(chan importing), ended: make(chan struct{}),
+		options: o, points: make(chan Point, maxWaiting), imports: make(chan importing), opened: make(chan struct{}), ended: make(chan struct{}),
 		state: State{Path: o.Path},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -119,6 +132,7 @@ func (s *Store) run() {
 	defer close(s.ended)
 	defer s.close()
 	s.note(s.open())
+	close(s.opened)
 	for {
 		select {
 		case p := <-s.points:
@@ -139,18 +153,19 @@ func (s *Store) open() error {
 	if s.file() != nil {
 		return nil
 	}
-	db, err := openFile(s.options.Path, s.options.MaxBytes)
+	db, file, err := openFile(s.options.Path, s.options.MaxBytes)
 	if errors.Is(err, errBroken) {
 		to, moved := moveAside(s.options.Path)
 		if moved != nil {
 			return errors.Join(err, moved)
 		}
 		s.options.Logger.Warn("the file of the history is broken and was moved aside; a new one begins", "moved_to", to, "error", err)
-		db, err = openFile(s.options.Path, s.options.MaxBytes)
+		db, file, err = openFile(s.options.Path, s.options.MaxBytes)
 	}
 	if err != nil {
 		return err
 	}
+	s.handle = file
 	s.setFile(db)
 	return nil
 }
@@ -160,6 +175,16 @@ func (s *Store) close() {
 		s.setFile(nil)
 		_ = guarded(db.Close) // every point is on the disk already
 	}
+}
+
+// abandon gives up a file that broke while it was open. It is looked at when it is
+// opened again. The database may have panicked with its locks held, so it is not
+// closed, which would wait for them: only its file is. The file's lock would stay
+// as long as it is mapped.
+func (s *Store) abandon() {
+	s.setFile(nil)
+	_ = unix.Flock(int(s.handle.Fd()), unix.LOCK_UN)
+	_ = s.handle.Close()
 }
 
 func (s *Store) file() *bbolt.DB {
@@ -223,30 +248,31 @@ func (s *Store) write(change func(*bbolt.Tx) error) error {
 		})
 	})
 	if errors.Is(err, errBroken) || errors.Is(err, errBrokenValues) {
-		s.close() // it is looked at when it is opened again
+		s.abandon()
 	}
 	return err
 }
 
-// note counts a point that was lost, and tells of what changed.
+// note counts a point that was lost, and tells of the first and of the end. On a
+// full disk some points find room and others do not: that is told once.
 func (s *Store) note(err error) {
-	trouble := ""
-	if err != nil {
-		trouble = err.Error()
-	}
 	s.mu.Lock()
-	before := s.state.Trouble
-	s.state.Trouble = trouble
+	s.state.Trouble = ""
 	if err != nil {
+		s.state.Trouble = err.Error()
 		s.state.Lost++
 	}
 	s.mu.Unlock()
 	switch {
-	case trouble == before:
-	case err != nil:
+	case err != nil && !s.told:
+		s.told = true
 		s.options.Logger.Warn("no history is kept", "path", s.options.Path, "error", err)
-	default:
+	case err == nil && s.told && s.kept+1 == calmPoints:
+		s.told = false
 		s.options.Logger.Info("the history goes on", "path", s.options.Path)
+	}
+	if s.kept++; err != nil {
+		s.kept = 0
 	}
 }
 
@@ -289,6 +315,7 @@ func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield 
 	if buckets[step] == nil {
 		return ErrUnavailable
 	}
+	<-s.opened
 	for next <= end {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -313,7 +340,7 @@ func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield 
 func (s *Store) chunk(step, from, to int64) (points []Point, err error) {
 	db := s.file()
 	if db == nil {
-		return nil, ErrUnavailable
+		return nil, fmt.Errorf("%w: %s", ErrUnavailable, s.State().Trouble)
 	}
 	err = guarded(func() error {
 		return db.View(func(tx *bbolt.Tx) error {

@@ -2,16 +2,21 @@ package history
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // begin is a full hour.
@@ -172,20 +177,95 @@ func TestABrokenFileIsMovedAside(t *testing.T) {
 	}
 }
 
-func TestAFullFileLosesPointsAndTellsOnce(t *testing.T) {
-	// The limit of the file stands for the end of the disk: both are errors of the
-	// same write.
+func TestAFileThatIsCutWhileItIsOpenStopsNothing(t *testing.T) {
+	s, c := newStore(t, Options{})
+	for i := range int64(100) {
+		s.addAt(t, c, i*FineStep, map[string]float64{"connections": 1, strings.Repeat("x", 300): 2})
+	}
+	if err := os.Truncate(s.options.Path, 4*int64(os.Getpagesize())); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Each(t.Context(), FineStep, time.Unix(0, 0), begin.Add(time.Hour), func(*Point) error { return nil })
+	if err == nil {
+		t.Error("reading what is gone is no error")
+	}
+	for i := range int64(3) {
+		s.addAt(t, c, (100+i)*FineStep, map[string]float64{"connections": 2})
+	}
+	if state := s.State(); state.Lost == 0 || state.Trouble != "" {
+		t.Errorf("state is %+v", state)
+	}
+	if got := all(t, s, FineStep); len(got) == 0 || got[0].Values["connections"] != 2 {
+		t.Errorf("the new file has %d points", len(got))
+	}
+}
+
+func TestAFullDiskLosesPointsAndTellsOnce(t *testing.T) {
+	log := &countingLog{}
+	s, c := newStore(t, Options{Logger: slog.New(log)})
+	s.addAt(t, c, 0, map[string]float64{"x": 1})
+	long := map[string]float64{}
+	for i := range 20 {
+		long[fmt.Sprint(i)+strings.Repeat("x", 500)] = 1
+	}
+	grow := func(to int64, ended func() bool) {
+		for i := c.seconds.Load()/FineStep + 1; i < to && !ended(); i++ {
+			s.addAt(t, c, i*FineStep, long)
+		}
+	}
+	// The kernel refuses to let files grow beyond the limit, as a full disk does.
+	signal.Ignore(unix.SIGXFSZ)
+	defer signal.Reset(unix.SIGXFSZ)
+	var was unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	full := was
+	full.Cur = 1 << 20
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &full); err != nil {
+		t.Fatal(err)
+	}
+	grow(2000, func() bool { return s.State().Lost >= 3 })
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if state := s.State(); state.Lost < 3 || !strings.Contains(state.Trouble, "file too large") || log.warnings.Load() != 1 {
+		t.Errorf("state is %+v after %d warnings", state, log.warnings.Load())
+	}
+	before := len(all(t, s, FineStep))
+	grow(c.seconds.Load()/FineStep+4, func() bool { return false })
+	if got := len(all(t, s, FineStep)); got != before+3 || s.State().Trouble != "" {
+		t.Errorf("with room again there are %d points, want %d; state is %+v", got, before+3, s.State())
+	}
+}
+
+// countingLog counts warnings.
+type countingLog struct {
+	slog.Handler
+	warnings atomic.Int64
+}
+
+func (*countingLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *countingLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Level == slog.LevelWarn {
+		l.warnings.Add(1)
+	}
+	return nil
+}
+
+func TestAFileAtItsLimitLosesPoints(t *testing.T) {
 	s, c := newStore(t, Options{MaxBytes: 256 << 10})
 	var state State
 	for i := int64(0); state.Lost == 0 && i < 2000; i++ {
-		s.addAt(t, c, i*FineStep, map[string]float64{strings.Repeat("x", 500): 1, "y": float64(i)})
+		s.addAt(t, c, i*FineStep, map[string]float64{strings.Repeat("x", 500): 1, strings.Repeat("z", 500): 1, "y": float64(i)})
 		state = s.State()
 	}
 	if state.Lost == 0 || state.Trouble == "" {
 		t.Fatalf("state is %+v", state)
 	}
 	before := len(all(t, s, FineStep))
-	if before < 100 {
+	if before < 50 {
 		t.Errorf("%d points are there still", before)
 	}
 	// A day later the old ones make room.
