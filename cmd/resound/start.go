@@ -196,6 +196,9 @@ func announce(out io.Writer, cfg *config.Config, n *node.Node) {
 		suffix += fmt.Sprintf(", without TLS on port %d", plain.Port)
 	}
 	fmt.Fprintf(out, "\n  INFO  Starting server on %s%s%s.\n", net.JoinHostPort(cfg.Server.Host, strconv.Itoa(addr.Port)), cfg.Server.Path, suffix)
+	if url := n.DashboardURL(); url != "" {
+		fmt.Fprintf(out, "  INFO  Dashboard: %s\n", url)
+	}
 	if !cfg.Development {
 		return
 	}

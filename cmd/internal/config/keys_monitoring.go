@@ -70,7 +70,7 @@ var monitoringKeys = []key[Server]{
 	{
 		spec{
 			path: "monitoring.dashboard.environment", env: "APP_ENV", live: true, null: "not local",
-			meaning: "Laravel's environment. With `local` the dashboard is open to everybody who reaches the port, and asks for nothing.",
+			meaning: "Laravel's environment. With `local` the dashboard asks for nothing; MONITORING.md says by which names.",
 			danger:  "`local` on a host that others reach shows them the channels and lets them send events.",
 		},
 		func(s *Server) any { return &s.Monitoring.Environment },

@@ -22,10 +22,6 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusNotFound, errNoHistory)
 		return
 	}
-	if why := store.State().Trouble; why != "" {
-		s.fail(w, http.StatusServiceUnavailable, fmt.Errorf("%w: %s", history.ErrUnavailable, why))
-		return
-	}
 	since, err := strconv.ParseInt(r.FormValue("since"), 10, 64)
 	if err != nil && r.FormValue("since") != "" {
 		s.fail(w, http.StatusBadRequest, fmt.Errorf("since is %.80q, want seconds since 1970", r.FormValue("since")))
@@ -37,10 +33,19 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	begun := false
 	for _, step := range []int64{history.CoarseStep, history.FineStep} {
-		if err := store.Each(r.Context(), step, time.Unix(since, 0), time.Now(), out.Write); err != nil {
+		err := store.Each(r.Context(), step, time.Unix(since, 0), time.Now(), func(p *history.Point) error {
+			begun = true
+			return out.Write(p)
+		})
+		switch {
+		case err != nil && begun:
 			s.log.Warn("export of the history", "error", err)
 			panic(http.ErrAbortHandler) // a part must not look like the whole
+		case err != nil:
+			s.fail(w, http.StatusServiceUnavailable, err)
+			return
 		}
 	}
 	_ = out.Flush() // else the client left

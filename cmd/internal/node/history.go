@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"resound/cmd/internal/monitor"
+	"resound/cmd/internal/monitor/alert"
 	"resound/cmd/internal/monitor/history"
 	"resound/pusher"
 	"resound/pusher/rest"
@@ -20,6 +21,12 @@ func (n *Node) openHistory() {
 	}
 }
 
+// openAlerts begins to watch figures.
+func (n *Node) openAlerts() {
+	n.alerts = alert.New(alert.Options{Node: n.alertName(), Logger: n.log})
+	n.setAlerts(n.config.Load())
+}
+
 // History implements control.Node.
 func (n *Node) History() *history.Store { return n.history }
 
@@ -28,6 +35,7 @@ func (n *Node) keepHistory(ctx context.Context) {
 	if n.history != nil {
 		defer n.history.Close()
 	}
+	defer n.alerts.Close()
 	var sampler monitor.Sampler
 	next := time.NewTimer(untilNextSample())
 	defer next.Stop()
@@ -55,6 +63,7 @@ func (n *Node) sampled(now time.Time, values map[string]float64) {
 	if n.history != nil {
 		n.history.Add(now, values)
 	}
+	n.alerts.Observe(now, values)
 }
 
 // recordMetrics takes metrics of an application.
@@ -68,4 +77,21 @@ func (n *Node) recordMetrics(a *pusher.App, metrics []rest.CustomMetric) error {
 		out = append(out, monitor.Custom{App: a.ID, Name: m.Name, Kind: kind, Value: m.Value})
 	}
 	return n.custom.Record(n.protocol.Now(), a.ID, out)
+}
+
+// watch is how the history and the alerts do.
+func (n *Node) watch() (w monitor.Watch) {
+	if n.history != nil {
+		w.HistoryPointsLost = n.history.State().Lost
+	}
+	if n.alerts == nil {
+		return w // before Run
+	}
+	w.AlertMessagesLost = n.alerts.Lost()
+	for _, s := range n.alerts.States() {
+		if s.Active {
+			w.AlertsFiring++
+		}
+	}
+	return w
 }

@@ -13,7 +13,9 @@ import (
 
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
+	"resound/cmd/internal/dashboard"
 	"resound/cmd/internal/monitor"
+	"resound/cmd/internal/monitor/alert"
 	"resound/cmd/internal/monitor/history"
 	"resound/loop"
 	"resound/pusher"
@@ -53,6 +55,8 @@ type Node struct {
 	metrics     *monitor.Metrics
 	custom      monitor.CustomMetrics
 	history     *history.Store // from Run on; nil: none is kept
+	alerts      *alert.Alerts  // from Run on
+	dashboard   *dashboard.Dashboard
 
 	reloading sync.Mutex    // for webhooks, chores and the configuration to change
 	stop      chan struct{} // closed by Stop
@@ -130,6 +134,7 @@ func New(o Options) (_ *Node, err error) {
 	}
 	n.protocol.Attach(mailboxes)
 	n.listener = loop.NewHTTPListener(n.engine.Addr())
+	n.dashboard = n.newDashboard()
 	n.metrics = monitor.NewMetrics(n.Snapshot, n.soketiPort())
 	n.http, err = rest.New(rest.Options{
 		Node:               n.protocol,
@@ -143,6 +148,7 @@ func New(o Options) (_ *Node, err error) {
 		Metrics:            rest.MetricsOptions{Write: n.WriteMetrics, Access: n.metricsAccess},
 		TooMuch:            n.tooMuch,
 		RecordMetrics:      n.recordMetrics,
+		Console:            n.dashboard,
 	})
 	if err != nil {
 		n.engine.Close()
@@ -195,6 +201,7 @@ func (n *Node) Stop() { n.stopOnce.Do(func() { close(n.stop) }) }
 // normally. A fatal error ends it at once.
 func (n *Node) Run(ctx context.Context) error {
 	n.openHistory()
+	n.openAlerts()
 	if n.control != nil {
 		s := control.Serve(n.control, control.Options{Node: n, Profiling: n.config.Load().Server.Monitoring.Profiling, Logger: n.log})
 		defer s.Close() // last of all: who waits there waits for the end
@@ -232,6 +239,7 @@ func (n *Node) Run(ctx context.Context) error {
 // end makes the node's goroutines end. There is no reload after it.
 func (n *Node) end() {
 	n.die()
+	n.dashboard.Close()
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
 	n.webhooks.Load().close()
@@ -243,6 +251,7 @@ func (n *Node) drain() {
 	n.log.Info("draining", "connections", n.engine.Stats().Connections, "over", over.String())
 	n.protocol.Drain()
 	n.engine.Drain(pusher.ErrDraining.Code, pusher.ErrDraining.Message, over)
+	n.dashboard.Close() // its streams would not end
 	ctx, cancel := context.WithTimeout(context.Background(), httpDrainTimeout)
 	defer cancel()
 	if err := n.http.Shutdown(ctx); err != nil {

@@ -57,6 +57,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Refusals: errorCounts(n.protocol.Refusals()),
 		Redis:    "off",
 		Nodes:    []monitor.ClusterNode{{ID: n.Addr().String()}},
+		Watch:    n.watch(),
 		Custom:   n.custom.All(),
 	}
 	if n.protocol.Draining() {
