@@ -43,6 +43,30 @@ export const operations = {
     await pages.get(client).locator(selector).click({ timeout })
   },
 
+  async fill({ client, selector, value, timeout }) {
+    await pages.get(client).locator(selector).fill(value, { timeout })
+  },
+
+  async choose({ client, selector, value, timeout }) {
+    await pages.get(client).locator(selector).selectOption(value, { timeout })
+  },
+
+  // attached waits until an element is there, seen or not.
+  async attached({ client, selector, timeout }) {
+    await pages.get(client).locator(selector).first().waitFor({ state: 'attached', timeout })
+  },
+
+  // photograph writes an image of the page, as a screen of this size and a
+  // user who likes it light or dark would see it, and tells what is too wide.
+  async photograph({ client, path, width, height, scheme }) {
+    const page = pages.get(client)
+    await page.emulateMedia({ colorScheme: scheme })
+    await page.setViewportSize({ width, height })
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.screenshot({ path })
+    return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  },
+
   // ask sends a form with the page's cookies. The answer is null when the browser
   // keeps it from the page.
   async ask({ client, url, form, cookie }) {
