@@ -94,6 +94,15 @@ func TestDashboardInChromium(t *testing.T) {
 
 	b.photograph(t, page, "dashboard.png", 1280, 1500, "light")
 	b.photograph(t, page, "dashboard-phone.png", 390, 1300, "dark")
+
+	// Figures of the last hour come from the history, which has the first within ten
+	// seconds.
+	for selector, value := range map[string]string{"#range": "3600", "#scope": testApp.id} {
+		b.do(t, "choose", arguments{"client": page, "selector": selector, "value": value, "timeout": patience.Milliseconds() / 2})
+	}
+	for _, label := range []string{"Events triggered a second: ", "Connections: open 13"} {
+		b.do(t, "attached", arguments{"client": page, "selector": `svg[aria-label^="` + label + `"]`, "timeout": patience.Milliseconds() - 5000})
+	}
 	b.click(t, page, "#logout")
 	b.text(t, page, `label:text-is("Password")`)
 	if n := b.count(page, "page_error", ""); n != 0 {

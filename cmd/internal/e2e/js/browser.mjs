@@ -47,6 +47,15 @@ export const operations = {
     await pages.get(client).locator(selector).fill(value, { timeout })
   },
 
+  async choose({ client, selector, value, timeout }) {
+    await pages.get(client).locator(selector).selectOption(value, { timeout })
+  },
+
+  // attached waits until an element is there, seen or not.
+  async attached({ client, selector, timeout }) {
+    await pages.get(client).locator(selector).first().waitFor({ state: 'attached', timeout })
+  },
+
   // photograph writes an image of the page, as a screen of this size and a
   // user who likes it light or dark would see it, and tells what is too wide.
   async photograph({ client, path, width, height, scheme }) {
