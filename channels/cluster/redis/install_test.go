@@ -261,7 +261,7 @@ func TestTLSWithACLAndDatabase(t *testing.T) {
 	port := freePort(t)
 	s := startServer(t, "--tls-port", fmt.Sprint(port), "--tls-cert-file", certFile, "--tls-key-file", keyFile,
 		"--tls-ca-cert-file", certFile, "--tls-auth-clients", "no")
-	// The least that a node needs; docs/adr/0006-cluster-state-in-redis.md tells it.
+	// The least that a node needs; docs/adr/0012-cluster-state-in-redis.md tells it.
 	s.do("ACL", "SETUSER", "node", "on", ">secret", "resetchannels", "~{tls:3*", "&{tls:3*", "-@all",
 		"+@connection", "+@pubsub", "+@scripting", "+@hash", "+@set", "+@sortedset", "+@string", "+@stream",
 		"+exists", "+pttl", "+expire", "+del", "+time", "+info", "+role")
