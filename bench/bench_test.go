@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -299,20 +300,42 @@ func TestSummary(t *testing.T) {
 
 func TestVerdicts(t *testing.T) {
 	tests := []struct {
-		name   string
-		median Median
-		want   string // "" means no verdict
+		name     string
+		median   Median
+		want     string // "" means no verdict
+		settings Settings
+		cores    int // 0 means 2
 	}{
-		{"a busy client beside an idle server is generator-bound", Median{ServerCores: value(0.3), BusiestCore: 0.95, ClientCores: 0.95}, "generator-bound"},
-		{"a busy client beside an unknown server may be", Median{BusiestCore: 0.95, ClientCores: 0.95}, "maybe generator-bound"},
-		{"a full host is shared", Median{ServerCores: value(1.1), BusiestCore: 0.85, ClientCores: 0.85}, "host saturated"},
-		{"a host with other work is not quiet", Median{ServerCores: value(0.5), OtherCores: 0.2}, "other processes"},
-		{"a server that is the bottleneck needs no word", Median{ServerCores: value(1), BusiestCore: 0.5, ClientCores: 0.5}, ""},
+		{name: "a busy client beside an idle server is generator-bound", median: Median{ServerCores: value(0.3), BusiestCore: 0.95, ClientCores: 0.95}, want: "generator-bound"},
+		{name: "a busy client beside an unknown server may be", median: Median{BusiestCore: 0.95, ClientCores: 0.95}, want: "maybe generator-bound"},
+		{name: "a full host is shared", median: Median{ServerCores: value(1.1), BusiestCore: 0.85, ClientCores: 0.85}, want: "host saturated"},
+		{name: "a host with other work is not quiet", median: Median{ServerCores: value(0.5), OtherCores: 0.2}, want: "other processes"},
+		{name: "a server that is the bottleneck needs no word", median: Median{ServerCores: value(1), BusiestCore: 0.5, ClientCores: 0.5}, want: ""},
+		{
+			name:   "a busy client beside many threads that are half idle is generator-bound",
+			median: Median{Subject: SubjectServer, ServerCores: value(3), BusiestCore: 0.98, ClientCores: 0.98}, want: "generator-bound",
+			settings: Settings{Spawn: "resound", Threads: 8}, cores: 8,
+		},
+		{
+			name:   "so is the floor",
+			median: Median{Subject: SubjectFloor, ServerCores: value(0.7), BusiestCore: 0.96, ClientCores: 0.96}, want: "generator-bound",
+			settings: Settings{Target: "ws://a", Threads: 2},
+		},
+		{
+			name:     "a foreign server may have one thread",
+			median:   Median{Subject: SubjectServer, ServerCores: value(0.9), BusiestCore: 0.98, ClientCores: 0.98},
+			settings: Settings{Target: "ws://a", Threads: 8}, cores: 8,
+		},
+		{
+			name:   "more threads than cores are no more than the cores",
+			median: Median{Subject: SubjectServer, ServerCores: value(1.2), BusiestCore: 0.95, ClientCores: 0.95}, want: "host saturated",
+			settings: Settings{Spawn: "resound", Threads: 60},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Result{Medians: []Median{tt.median}}
-			r.Machine.Cores = 2
+			r := Result{Medians: []Median{tt.median}, Settings: tt.settings}
+			r.Machine.Cores = cmp.Or(tt.cores, 2)
 			r.judge()
 			if got := strings.Join(r.Verdicts, "\n"); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)

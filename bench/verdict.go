@@ -8,7 +8,7 @@ const (
 	// loop, may be what limits the rate.
 	busyCore = 0.9
 
-	// idleServer is the share of a core below which the server has time to spare.
+	// idleServer is the share of its cores below which the server has time to spare.
 	idleServer = 0.5
 
 	// busyHost is the share of all cores from which every process waits for one.
@@ -21,8 +21,8 @@ const (
 
 // judge adds what a reader must know before quoting the medians.
 //
-// A client process near a whole core while the server is half idle is the
-// bottleneck, and the rate is not the server's. A host without a free core is
+// A client process near a whole core while the server's threads are half idle is the
+// bottleneck, and the rate is not the server's, nor the floor's. A host without a free core is
 // another matter: server and generator then share it, the rate falls with the cost
 // of both, and only CPU per operation and the ratio to the floor, which pays for the
 // same generator, say something about the server.
@@ -33,8 +33,8 @@ func (r *Result) judge() {
 		case m.ServerCores == nil && m.BusiestCore > busyCore:
 			r.verdict("%s: a client process used %.2f of a core and the server's CPU is unknown (give its pid): maybe generator-bound", row, m.BusiestCore)
 		case m.ServerCores == nil:
-		case m.BusiestCore > busyCore && *m.ServerCores < idleServer:
-			r.verdict("%s: generator-bound: a client process used %.2f of a core, the server only %.2f: not a result about the server", row, m.BusiestCore, *m.ServerCores)
+		case m.BusiestCore > busyCore && *m.ServerCores < idleServer*r.coresOf(m.Subject):
+			r.verdict("%s: generator-bound: a client process used %.2f of a core, the server only %.2f of %.0f: the rate is not that of the server", row, m.BusiestCore, *m.ServerCores, r.coresOf(m.Subject))
 		case *m.ServerCores+m.ClientCores > busyHost*float64(r.Machine.Cores):
 			r.verdict("%s: host saturated: server %.2f and generator %.2f of %d cores: the rate is that of both together; trust CPU per operation and ratios to the floor",
 				row, *m.ServerCores, m.ClientCores, r.Machine.Cores)
@@ -48,6 +48,15 @@ func (r *Result) judge() {
 			r.verdict("%s: memory still changed after %.0f s", m.Subject, m.SettleSeconds)
 		}
 	}
+}
+
+// coresOf is how many cores a subject can use. How many threads a foreign server has is
+// not known: one at least.
+func (r *Result) coresOf(subject string) float64 {
+	if subject == SubjectServer && r.Settings.Spawn == "" {
+		return 1
+	}
+	return float64(max(1, min(r.Settings.Threads, r.Machine.Cores)))
 }
 
 func (r *Result) verdict(format string, args ...any) {

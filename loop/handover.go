@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
@@ -27,7 +28,7 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 		return
 	}
 	h := &HTTPConn{
-		File:    os.NewFile(uintptr(fd), "http"),
+		file:    os.NewFile(uintptr(fd), "http"),
 		early:   append([]byte(nil), view...),
 		local:   c.tcp.LocalAddr(),
 		remote:  cloneAddr(c.tcp.RemoteAddr()),
@@ -35,7 +36,7 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 		secure:  c.secure(),
 	}
 	if h.secure != nil {
-		h.secure.hand(h.File)
+		h.secure.hand(h.file)
 		c.tcp = h.secure.Conn // what closes here is the reactor's descriptor alone
 	}
 	r.engine.handedOver.Add(1)
@@ -49,8 +50,11 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 
 // HTTPConn is a connection handed over to HTTP: a net.Conn that first replays
 // what the reactor had read. Owned by the HTTP server.
+//
+// The file is not embedded: its ReadFrom, WriteString and WriteTo, which io and bufio
+// prefer to Write and Read, would go past TLS and past what is to be replayed.
 type HTTPConn struct {
-	*os.File
+	file    *os.File
 	early   []byte
 	local   net.Addr
 	remote  net.Addr
@@ -73,7 +77,7 @@ func (c *HTTPConn) Read(b []byte) (int, error) {
 	if c.secure != nil {
 		return c.secure.tls.Read(b)
 	}
-	n, err := c.File.Read(b)
+	n, err := c.file.Read(b)
 	return n, fileError(err)
 }
 
@@ -82,7 +86,7 @@ func (c *HTTPConn) Write(b []byte) (int, error) {
 	if c.secure != nil {
 		return c.secure.tls.Write(b)
 	}
-	n, err := c.File.Write(b)
+	n, err := c.file.Write(b)
 	return n, fileError(err)
 }
 
@@ -92,7 +96,7 @@ func (c *HTTPConn) Close() error {
 	if c.secure != nil {
 		return c.secure.tls.Close()
 	}
-	return c.File.Close()
+	return c.file.Close()
 }
 
 // CloseWrite tells the peer that nothing follows. Reading goes on.
@@ -102,7 +106,7 @@ func (c *HTTPConn) CloseWrite() error {
 			return err
 		}
 	}
-	raw, err := c.SyscallConn()
+	raw, err := c.file.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -110,6 +114,15 @@ func (c *HTTPConn) CloseWrite() error {
 	err = raw.Control(func(fd uintptr) { shutErr = unix.Shutdown(int(fd), unix.SHUT_WR) })
 	return errors.Join(err, shutErr)
 }
+
+// SetDeadline bounds reading and writing.
+func (c *HTTPConn) SetDeadline(t time.Time) error { return c.file.SetDeadline(t) }
+
+// SetReadDeadline bounds reading.
+func (c *HTTPConn) SetReadDeadline(t time.Time) error { return c.file.SetReadDeadline(t) }
+
+// SetWriteDeadline bounds writing.
+func (c *HTTPConn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
 
 // Reactor is the one the connection was handed over from.
 func (c *HTTPConn) Reactor() *Reactor { return c.reactor }
@@ -132,7 +145,7 @@ type returned struct {
 // must not change any more. The socket is duplicated: the caller closes c as
 // always, and must not use it otherwise.
 func (c *HTTPConn) Return(head []byte) error {
-	tcp, err := net.FileConn(c.File)
+	tcp, err := net.FileConn(c.file)
 	if err != nil {
 		return err
 	}

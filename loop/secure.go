@@ -47,7 +47,7 @@ type secure struct {
 
 	plain    []byte // decrypted and not consumed
 	borrowed bool   // plain is the reactor's memory, which is good for this turn
-	ended    bool   // nothing more can be read
+	ended    bool   // nothing more can be read, or is
 	notified bool   // the peer was told that nothing follows
 }
 
@@ -149,7 +149,7 @@ func (s *secure) notify() {
 // plaintext to read.
 func (s *secure) receive(c *conn) (ready bool) {
 	if s.wire.mode == looped {
-		s.decrypt()
+		s.decrypt(c)
 		return !c.gone()
 	}
 	view, _ := s.Conn.Peek(-1)
@@ -234,7 +234,7 @@ func (s *secure) shaken(c *conn, err error) {
 		}
 		r.stats.tlsShaken.Add(1)
 		s.wire.loop()
-		if s.decrypt(); !c.gone() {
+		if s.decrypt(c); !c.gone() {
 			r.read(c)
 		}
 	})
@@ -245,7 +245,7 @@ func (s *secure) shaken(c *conn, err error) {
 
 // decrypt reads whatever is there. Answering, where TLS itself has to, may find the
 // connection broken and gone.
-func (s *secure) decrypt() {
+func (s *secure) decrypt(c *conn) {
 	view, _ := s.Conn.Peek(-1)
 	if len(s.wire.in) == 0 {
 		s.wire.in = view
@@ -277,8 +277,19 @@ func (s *secure) decrypt() {
 	}
 	// An alert, or the answer to a key update.
 	if records := s.take(); len(records) > 0 {
-		_, _ = s.Conn.Write(records)
+		s.answer(c, records)
 	}
+}
+
+// answer writes what TLS itself has to say. A client may ask for it without end and
+// read nothing, while the limit of what the reactor queues is never looked at.
+func (s *secure) answer(c *conn, records []byte) {
+	if s.Conn.OutboundBuffered() > s.reactor.engine.options.MaxOutboundBytes+int(c.grace) {
+		s.reactor.stats.slow.Add(1)
+		s.ended = true
+		return
+	}
+	_, _ = s.Conn.Write(records)
 }
 
 // minPlain is the room for which it is worth asking for the next record.

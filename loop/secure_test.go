@@ -1,6 +1,7 @@
 package loop_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"errors"
@@ -349,4 +350,34 @@ func readHead(r io.Reader) (head []byte, err error) {
 		head = append(head, one[0])
 	}
 	return head, nil
+}
+
+// TestTLSHandedOverWritesAreEncrypted uses what writers look for beside Write: a file
+// has all of it, and would send plaintext.
+func TestTLSHandedOverWritesAreEncrypted(t *testing.T) {
+	l := loop.NewHTTPListener(&net.TCPAddr{})
+	_, _, addr := startTLS(t, loop.Options{HandOver: l.Offer, WebSocketPrefix: "/app/"})
+	c := tls.Client(dialTCP(t, addr), clientTLS())
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	h, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	if _, err := io.WriteString(h, "a string, "); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(h, strings.NewReader("a stream, ")); err != nil {
+		t.Fatal(err)
+	}
+	long := bufio.NewWriterSize(h, 16)
+	if _, err := long.WriteString(strings.Repeat("x", 100) + "."); err != nil || long.Flush() != nil {
+		t.Fatal(err)
+	}
+	want := "a string, a stream, " + strings.Repeat("x", 100) + "."
+	if got := readUntil(t, c, "."); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

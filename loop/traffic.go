@@ -131,7 +131,7 @@ func (r *Reactor) resume(c *conn, back *returned) (done bool) {
 			return
 		}
 		if s := back.secure; s != nil {
-			if s.decrypt(); !c.gone() {
+			if s.decrypt(c); !c.gone() {
 				r.read(c)
 			}
 			return

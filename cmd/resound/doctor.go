@@ -99,5 +99,6 @@ func examine(c *cobra.Command, flags config.Flags, connections int) (doctor.Repo
 		Address:     server.Host,
 		Port:        server.Port,
 		Reactors:    reactors,
+		TLS:         node.SpeaksTLS(server),
 	}), nil
 }

@@ -52,6 +52,13 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("got %v and %q, want 123 connections, the flag wins", err, out)
 		}
 	})
+	t.Run("TLS counts", func(t *testing.T) {
+		t.Setenv("RESOUND_OPTIONS_TLS_LOCAL_CERT", "/nowhere.pem")
+		out, err := runDoctor(t, "--connections", "100", "--port", "0", "--json")
+		if err != nil || !strings.Contains(out, "11 KB, ten of them for TLS") {
+			t.Errorf("got %v and %q, want the memory that TLS takes", err, out)
+		}
+	})
 	t.Run("without a number it is what the descriptors allow", func(t *testing.T) {
 		if out, err := runDoctor(t, "--port", "0"); out == "" || err != nil && !errors.Is(err, errFaults) {
 			t.Errorf("got %v and %q, want a report", err, out)

@@ -124,6 +124,11 @@ func TestExamine(t *testing.T) {
 			lines: []string{"warning memory*max_connections 6000"},
 		},
 		{
+			name: "memory without room for TLS", want: func(w *doctor.Wanted) { w.TLS = true },
+			files: map[string]string{"proc/meminfo": "MemTotal: 262144 kB\nMemAvailable: 200000 kB\n"},
+			lines: []string{"fault memory: 195 MB available of 256 MB*max_connections 6000"},
+		},
+		{
 			name: "a limit on a group above", files: map[string]string{"sys/fs/cgroup/system.slice/memory.max": "50000000"},
 			lines: []string{"fault cgroup memory: 47 MB by /sys/fs/cgroup/system.slice/memory.max*MemoryMax=145M"},
 		},
@@ -192,6 +197,14 @@ func TestExamine(t *testing.T) {
 		{name: "a running node with fewer descriptors than this shell", files: map[string]string{
 			"proc/net/tcp": listening, "proc/7/fd/3": "-> socket:[99]", "proc/7/comm": "resound\n", "proc/7/limits": fmt.Sprintf(limits, 1024, 4096),
 		}, lines: []string{"fault descriptors: 1,024 in the running node (pid 7)*restart the node"}},
+		{name: "a running node in a group with a limit that this shell has not", files: map[string]string{
+			"proc/net/tcp": listening, "proc/7/fd/3": "-> socket:[99]", "proc/7/comm": "resound\n", "proc/7/limits": fmt.Sprintf(limits, 20000, 20000),
+			"proc/7/cgroup": "0::/system.slice/resound.service\n", "sys/fs/cgroup/system.slice/resound.service/memory.max": "50000000",
+		}, lines: []string{"fault cgroup memory: 47 MB by /sys/fs/cgroup/system.slice/resound.service/memory.max*"}},
+		{name: "a running node outside of the group of this shell", files: map[string]string{
+			"proc/net/tcp": listening, "proc/7/fd/3": "-> socket:[99]", "proc/7/comm": "resound\n", "proc/7/limits": fmt.Sprintf(limits, 20000, 20000),
+			"proc/7/cgroup": "0::/system.slice/resound.service\n", "sys/fs/cgroup/system.slice/ssh.service/memory.max": "50000000",
+		}},
 		{name: "more reactors than CPUs", want: func(w *doctor.Wanted) { w.Reactors = 8 }, lines: []string{"warning CPUs: 4, for 8 reactors*"}},
 		{
 			name: "huge pages", files: map[string]string{"sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never"},

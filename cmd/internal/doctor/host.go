@@ -42,4 +42,5 @@ type Wanted struct {
 	Address     string // IP address or name to listen on
 	Port        int    // 0: the kernel chooses
 	Reactors    int
+	TLS         bool // the port speaks it
 }

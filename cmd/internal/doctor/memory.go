@@ -6,13 +6,16 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"strconv"
 	"strings"
 )
 
 // What a connection costs on the server's host, rounded up from what was measured:
-// about 700 to 800 bytes in the node with one subscription, 4.1 KB in the kernel.
+// about 700 to 800 bytes in the node with one subscription, 4.1 KB in the kernel; with
+// TLS 9.9 KB more in the node.
 const (
 	nodeBytes     = 1000
+	tlsBytes      = 10_000
 	kernelBytes   = 4500
 	emptyBytes    = 64 << 20
 	queuedBytes   = 2304 // a frame in the kernel's queue of a connection
@@ -21,10 +24,24 @@ const (
 
 // memoryNeed is what the connections take at rest.
 func (e *examination) memoryNeed() int64 {
-	return int64(e.wanted.Connections)*(nodeBytes+kernelBytes) + emptyBytes
+	return int64(e.wanted.Connections)*e.connectionBytes() + emptyBytes
 }
 
-const whyMemory = "about 1 KB of each connection in the node and 4.5 KB in the kernel, without what waits in queues"
+// connectionBytes is what a connection takes, in the node and in the kernel.
+func (e *examination) connectionBytes() int64 {
+	if e.wanted.TLS {
+		return nodeBytes + tlsBytes + kernelBytes
+	}
+	return nodeBytes + kernelBytes
+}
+
+func (e *examination) whyMemory() string {
+	node := "1 KB"
+	if e.wanted.TLS {
+		node = "11 KB, ten of them for TLS, which a proxy in front would spare,"
+	}
+	return "about " + node + " of each connection in the node and 4.5 KB in the kernel, without what waits in queues"
+}
 
 func (e *examination) memory() {
 	total, err1 := e.field("proc/meminfo", "MemTotal")
@@ -36,19 +53,19 @@ func (e *examination) memory() {
 	need := e.memoryNeed()
 	f := Finding{
 		Check: "memory", Is: fmt.Sprintf("%s available of %s", megabytes(available), megabytes(total)),
-		Want: megabytes(need*100/memoryPercent) + " or more", Why: whyMemory,
-		Fix: fmt.Sprintf("more memory, or max_connections %d", fitting(available)),
+		Want: megabytes(need*100/memoryPercent) + " or more", Why: e.whyMemory(),
+		Fix: fmt.Sprintf("more memory, or max_connections %d", e.fitting(available)),
 	}
 	if e.running != 0 {
 		available = total // the node's own memory is no longer available
-		f.Fix = fmt.Sprintf("more memory, or max_connections %d", fitting(total))
+		f.Fix = fmt.Sprintf("more memory, or max_connections %d", e.fitting(total))
 	}
 	e.judge(available*memoryPercent/100 >= need, atWorst(available >= need), f)
 }
 
 // fitting returns how many connections fit into bytes.
-func fitting(bytes int64) int64 {
-	return max((bytes*memoryPercent/100-emptyBytes)/(nodeBytes+kernelBytes)/1000*1000, 0)
+func (e *examination) fitting(bytes int64) int64 {
+	return max((bytes*memoryPercent/100-emptyBytes)/e.connectionBytes()/1000*1000, 0)
 }
 
 // atWorst is the status of what is short of memory: a fault when it does not even
@@ -71,9 +88,9 @@ func (e *examination) groupMemory() {
 	need := e.memoryNeed()
 	f := Finding{
 		Check: "cgroup memory", Is: "no limit", Want: megabytes(need*100/memoryPercent) + " or more, or no limit",
-		Why: whyMemory + "; both count in the group, which ends the node when it is full",
+		Why: e.whyMemory() + "; both count in the group, which ends the node when it is full",
 		Fix: fmt.Sprintf("MemoryMax=%dM in the systemd unit, --memory %dm of the container, or max_connections %d",
-			need*100/memoryPercent>>20, need*100/memoryPercent>>20, fitting(limit)),
+			need*100/memoryPercent>>20, need*100/memoryPercent>>20, e.fitting(limit)),
 	}
 	if limit < noLimit {
 		f.Is = fmt.Sprintf("%s by /%s", megabytes(limit), file)
@@ -84,11 +101,15 @@ func (e *examination) groupMemory() {
 // noLimit is the least value by which the kernel says that a group has no limit.
 const noLimit = math.MaxInt64 / 2
 
-// groupLimit returns the least memory limit of this process's control groups of
-// version 1 and 2 and the file it comes from.
+// groupLimit returns the least memory limit of the control groups of version 1 and 2
+// and the file it comes from: those of the node that runs, or else of this process.
 func (e *examination) groupLimit() (least int64, from string, err error) {
 	least = math.MaxInt64
-	b, err := fs.ReadFile(e.host.Files, "proc/self/cgroup")
+	process := "self"
+	if e.running != 0 {
+		process = strconv.Itoa(e.running)
+	}
+	b, err := fs.ReadFile(e.host.Files, "proc/"+process+"/cgroup")
 	if errors.Is(err, fs.ErrNotExist) {
 		return least, "", nil // a kernel without
 	}

@@ -117,6 +117,13 @@ func TestScripts(t *testing.T) {
 			t.Errorf("got fs.nr_open %s, want the limit of the unit %s", got, limit)
 		}
 	})
+	t.Run("the unit is told of a successor, and where the control socket is", func(t *testing.T) {
+		for _, line := range []string{"Type=notify", "NotifyAccess=all", "ExecReload=/bin/kill -HUP $MAINPID", "RuntimeDirectory=resound"} {
+			if !strings.Contains(read(t, unitFile), "\n"+line+"\n") {
+				t.Errorf("got no line %s in the unit, want it", line)
+			}
+		}
+	})
 	t.Run("systemd understands the unit", func(t *testing.T) {
 		if _, err := exec.LookPath("systemd-analyze"); err != nil {
 			t.Skip("systemd-analyze is not installed")
