@@ -39,6 +39,7 @@ type Adapter struct {
 	session     atomic.Pointer[session] // nil while Redis is lost
 	accepting   atomic.Bool             // statements are taken
 	degraded    atomic.Bool
+	restated    atomic.Bool // the Deliverer has stated everything since the registration
 	closing     atomic.Bool
 	incarnation atomic.Uint64 // number of the registration
 	epoch       atomic.Uint64 // rises when statements and answers are forgotten

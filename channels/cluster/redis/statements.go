@@ -86,9 +86,11 @@ type flusher struct {
 	changed  sync.Cond // on mu
 	pending  map[cluster.Channel]*statements
 	order    []*statements // values of pending as they came
-	ends     int // statements among them that end something
+	ends     int           // statements among them that end something
 	overflow bool
 	busy     bool // a batch is under way
+	taken    int  // channels of that batch
+	again    int  // channels that are left of those that were stated again
 }
 
 func (f *flusher) init(a *Adapter) {
@@ -120,13 +122,34 @@ func (f *flusher) clear() {
 	defer f.mu.Unlock()
 	f.pending = make(map[cluster.Channel]*statements)
 	f.order, f.ends, f.overflow = nil, 0, false
+	f.again = 0
+}
+
+// mark notes that everything was stated again.
+func (f *flusher) mark() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.again = len(f.order)
+	if f.busy {
+		f.again += f.taken
+	}
+}
+
+// restating reports whether something of that waits to be sent or to be answered.
+func (f *flusher) restating() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.again > 0
 }
 
 // take waits for statements, or returns false when ctx ends.
 func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.busy = false
+	if f.busy {
+		f.busy = false
+		f.again = max(f.again-f.taken, 0)
+	}
 	f.changed.Broadcast()
 	for len(f.order) == 0 {
 		if ctx.Err() != nil {
@@ -151,7 +174,7 @@ func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, 
 		}
 		delete(f.pending, w.channel)
 	}
-	batch = f.order[:n:n]
+	batch, f.taken = f.order[:n:n], n
 	if f.order = f.order[n:]; len(f.order) == 0 {
 		f.order = nil
 		f.pending = make(map[cluster.Channel]*statements) // a map does not shrink
