@@ -216,6 +216,21 @@ func (u *Users) Unwatch(id string, reactor int, last bool) {
 	u.drop(s, x)
 }
 
+// Idle reports whether nobody is signed in or watched for and, in a cluster, no
+// answer is owed.
+func (u *Users) Idle() bool {
+	for i := range u.stripes {
+		s := &u.stripes[i]
+		s.mu.Lock()
+		left := len(s.users)
+		s.mu.Unlock()
+		if left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Interest returns the reactors that hold a connection of the user.
 func (u *Users) Interest(id string) Interest {
 	s := u.stripe(id)

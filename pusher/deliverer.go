@@ -15,7 +15,13 @@ func (n *Node) Deliverer() cluster.Deliverer { return deliverer{n} }
 // does not have is ignored.
 type deliverer struct{ node *Node }
 
-func (d deliverer) app(c cluster.Channel) *App { return d.node.AppByID(c.App) }
+func (d deliverer) app(c cluster.Channel) *App {
+	t := d.node.apps.Load()
+	if a := t.byID[c.App]; a != nil {
+		return a
+	}
+	return t.leaving[c.App]
+}
 
 // userOf returns the user that a channel stands for.
 func userOf(c cluster.Channel) (id string, ok bool) {
@@ -179,7 +185,7 @@ func (d deliverer) Degraded(degraded bool) {
 	if !degraded {
 		return
 	}
-	for a := range d.node.Apps {
+	for a := range d.node.statedApps {
 		a.directory.Cut()
 		a.users.Cut()
 	}
@@ -187,7 +193,7 @@ func (d deliverer) Degraded(degraded bool) {
 
 // Restate implements cluster.Deliverer.
 func (d deliverer) Restate() {
-	for a := range d.node.Apps {
+	for a := range d.node.statedApps {
 		a.directory.Restate()
 		a.users.Restate()
 		a.stated.Store(0) // StateConnections states it again
