@@ -90,3 +90,42 @@ func TestAnAppIsRemovedDuringAnOutage(t *testing.T) {
 		t.Errorf("it does not come back: %v", err)
 	}
 }
+
+// TestAWatchlistThatIsSwitchedOnKnowsWhoIsOnline: who signed in before is online
+// all the same.
+func TestAWatchlistThatIsSwitchedOnKnowsWhoIsOnline(t *testing.T) {
+	config := AppConfig{ID: "1", Key: "k", Secret: "s"}
+	f := NewFakeCluster(t, config, 2, 0)
+	signIn := func(n *Fake, user string) *fakeConn {
+		c := n.Open("k", "")
+		id := n.reactor.shard.socketID(c.handle).String()
+		data := fmt.Sprintf(`{"id":%q,"watchlist":["ann","bob"]}`, user)
+		c.Send(fmt.Sprintf(`{"event":"pusher:signin","data":{"auth":"k:%s","user_data":%q}}`, n.app.Secret().AppendUser(nil, id, data), data))
+		f.pump()
+		return c
+	}
+	ann := signIn(f.nodes[0], "ann")
+	// Over Redis the edge is often decided before the topic is subscribed to, and
+	// nobody asks for the state without watchlists: the node does not know.
+	f.nodes[0].app.users.Edge("ann", false)
+	config.Options.Watchlist = true
+	for _, n := range f.nodes {
+		if _, err := n.node.Reload(Limits{}, []AppConfig{config}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, n := range f.nodes {
+		got := strings.Join(signIn(n, "cleo").got, "\n")
+		if !strings.Contains(got, `{"name":"online","user_ids":["ann"]}`) || !strings.Contains(got, `{"name":"offline","user_ids":["bob"]}`) {
+			t.Errorf("node %d: got %s", i, got)
+		}
+	}
+	ann.got = nil
+	ann.Drop()
+	f.pump()
+	for i, n := range f.nodes {
+		if n.app.users.Look("ann").Online {
+			t.Errorf("node %d: ann is online still", i)
+		}
+	}
+}

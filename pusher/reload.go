@@ -38,11 +38,16 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 		}
 	}
 	next := newAppTable(len(apps))
+	var asking []*App
 	for _, c := range apps {
 		a := old.byID[c.ID]
-		if a == nil {
+		switch {
+		case a == nil:
 			a = n.newApp(c)
-		} else {
+		case n.cluster != nil && c.Options.Watchlist && !a.Options().Watchlist:
+			asking = append(asking, a)
+			a.configure(c)
+		default:
 			a.configure(c)
 		}
 		next.byID[c.ID], next.byKey[c.Key] = a, a
@@ -58,6 +63,9 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 	}
 	n.setLimits(l)
 	n.apps.Store(next)
+	for _, a := range asking {
+		a.users.Ask() // who is online was not asked before
+	}
 	return removed, nil
 }
 
