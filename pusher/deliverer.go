@@ -82,7 +82,7 @@ func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
 		return
 	}
 	if id, ok := userOf(c); ok {
-		a.users.Answered(id, s != nil && s.Occupied)
+		a.users.Answered(id, s != nil && (s.Occupied || s.Partial && a.users.Online(id)))
 		return
 	}
 	a.directory.Watched(c.Name, d.state(s))
@@ -92,7 +92,7 @@ func (d deliverer) state(s *cluster.Snapshot) *channels.State {
 	if s == nil {
 		return nil
 	}
-	out := &channels.State{Seq: s.Seq, Members: members(s.Members)}
+	out := &channels.State{Seq: s.Seq, Members: members(s.Members), Partial: s.Partial}
 	if s.Kept != nil {
 		out.Kept = &channels.CachedEvent{Frame: sealed(s.Kept.Payload), Name: s.Kept.Name, Data: s.Kept.Data}
 		out.Expires = d.node.Now().Add(s.Kept.For)

@@ -119,6 +119,7 @@ func (a *Adapter) keepLease(s *session) {
 			cancel()
 			renewed = sent
 		}
+		a.bus.ring() // the others may be back
 		if err == nil && !held {
 			if err = a.reregister(s); err == nil {
 				renewed = time.Now()
@@ -164,6 +165,8 @@ func (a *Adapter) registerAnew(s *session) error {
 	a.restated.Store(false)
 	a.incarnation.Add(1)
 	_, err := a.askLease(s.ctx, s, "register", a.last())
+	now := time.Now()
+	a.registered.Store(&now)
 	return err
 }
 
@@ -174,6 +177,13 @@ func (a *Adapter) last() string {
 		return ""
 	}
 	return incarnationName{a.node, k - 1}.String()
+}
+
+// othersComeBack reports whether other nodes may not have stated everything again.
+// What ended the last registration may have ended theirs, and the state with it;
+// they have a lease to come back, or longer if they have as much to say as this one.
+func (a *Adapter) othersComeBack() bool {
+	return a.last() != "" && (time.Since(*a.registered.Load()) < a.options.Lease || a.unfinished() != "")
 }
 
 // unfinished is last as long as not everything was stated again.

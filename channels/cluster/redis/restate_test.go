@@ -90,3 +90,36 @@ func TestTheFirstToFindRedisAgainBuriesNobody(t *testing.T) {
 		t.Errorf("%d members were taken for gone", n)
 	}
 }
+
+// parted is a listener that notes whether the last snapshot may lack nodes.
+type parted struct {
+	*listener
+	partial, whole int
+}
+
+func (p *parted) Watched(_ cluster.Channel, s *cluster.Snapshot) {
+	p.note(func() {
+		if s.Partial {
+			p.partial++
+		} else {
+			p.whole++
+		}
+	})
+}
+
+// TestASnapshotOfAClusterThatComesBackIsPartial: nodes state again one after the
+// other, and each asks for the state meanwhile.
+func TestASnapshotOfAClusterThatComesBackIsPartial(t *testing.T) {
+	s := startServer(t)
+	a, l := newAdapter(t, s.options(t)), &parted{listener: newListener()}
+	if err := a.Start(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	room := named("presence-room")
+	l.onRestate = func() { a.Watch(room, true) }
+	l.onRestate()
+	l.until(t, "watched", func() bool { return l.whole == 1 })
+	s.do("FLUSHALL")
+	l.until(t, "watched in part", func() bool { return l.partial == 1 })
+	l.until(t, "watched whole", func() bool { return l.whole == 2 })
+}
