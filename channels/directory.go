@@ -459,6 +459,21 @@ func (d *Directory) Channels(prefix string) []NamedOccupancy {
 	return out
 }
 
+// Idle reports whether nobody subscribes to anything and, in a cluster, no answer
+// is owed.
+func (d *Directory) Idle() bool {
+	for i := range d.stripes {
+		s := &d.stripes[i]
+		s.mu.Lock()
+		left := len(s.occupied)
+		s.mu.Unlock()
+		if left > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Members returns the roster of a presence channel in the order of joining;
 // ok is false when the channel is vacant.
 func (d *Directory) Members(name string) (members []*Member, ok bool) {

@@ -85,6 +85,7 @@ type State struct {
 	Members []*Member    // in the order of joining; presence channels only
 	Kept    *CachedEvent // cache channels only; nil when there is none
 	Expires time.Time    // of Kept
+	Partial bool         // who is not in it may be present all the same
 }
 
 // Watched is the cluster's answer to Link.Watch. state is nil for a channel that
@@ -102,7 +103,7 @@ func (d *Directory) Watched(name string, state *State) {
 	if state != nil {
 		r.seen = state.Seq
 		if c.roster != nil {
-			d.takeRoster(s, c, state.Members)
+			d.takeRoster(s, c, state)
 		}
 		s.keep(c.name, state.Kept, state.Expires)
 	}

@@ -198,15 +198,15 @@ func (d *Directory) settleSeat(c *occupied, p *present) {
 
 // takeRoster makes the roster that of the cluster. What differs from an earlier
 // one is announced.
-func (d *Directory) takeRoster(s *stripe, c *occupied, members []*Member) {
-	r := c.replica
+func (d *Directory) takeRoster(s *stripe, c *occupied, state *State) {
+	r, members := c.replica, state.Members
 	if r.known {
 		in := make(map[string]bool, len(members))
 		for _, m := range members {
 			in[m.ID] = true
 		}
 		for _, m := range c.roster.appendMembers(nil) {
-			if !in[m.ID] {
+			if !in[m.ID] && !state.Partial {
 				d.remove(s, c, m.ID)
 			}
 		}

@@ -341,3 +341,20 @@ func TestUsersInACluster(t *testing.T) {
 		{"the state is as it was", func() { u.Answered("bob", true) }, "settled bob 110"},
 	})
 }
+
+func TestAStateThatMayLackNodesTakesNobodyAway(t *testing.T) {
+	d, s := connected()
+	join := func() { d.Join("presence-c", 1, user("ann"), 0, nil, epoch) }
+	part := state(2, "ann")
+	part.Partial = true
+	s.run(t, []step{
+		{"ann joins", join, "watch presence-c, hold presence-c 1"},
+		{"bob is elsewhere", func() { d.Watched("presence-c", state(1, "bob")) }, "seat ann"},
+		{"ann is added", func() { d.MemberAdded("presence-c", user("ann"), 2); d.Seated("presence-c", "ann") }, "added ann, settled presence-c ann 10"},
+		{"the cluster forgets everything", d.Restate, "hold presence-c 1, seat ann, watch presence-c"},
+		{"a state without bob's node", func() { d.Watched("presence-c", part) }, ""},
+		{"bob's node is back", func() { d.MemberAdded("presence-c", user("bob"), 3) }, ""},
+		{"the whole state", func() { d.Watched("presence-c", state(4, "ann", "bob")) }, ""},
+		{"bob has left", func() { d.Watched("presence-c", state(5, "ann")) }, "removed bob"},
+	})
+}

@@ -199,6 +199,15 @@ func (u *Users) Look(id string) Watched {
 	return Watched{x.id, x.online, s.seq, x.wait()}
 }
 
+// Online reports whether a user is online, as watchers were told.
+func (u *Users) Online(id string) bool {
+	s := u.stripe(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := s.users[id]
+	return ok && x.online
+}
+
 // Unwatch takes back what Watch counted. last says that the reactor holds no
 // other watcher of the user.
 func (u *Users) Unwatch(id string, reactor int, last bool) {
@@ -214,6 +223,21 @@ func (u *Users) Unwatch(id string, reactor int, last bool) {
 		x.watched &^= 1 << reactor
 	}
 	u.drop(s, x)
+}
+
+// Idle reports whether nobody is signed in or watched for and, in a cluster, no
+// answer is owed.
+func (u *Users) Idle() bool {
+	for i := range u.stripes {
+		s := &u.stripes[i]
+		s.mu.Lock()
+		left := len(s.users)
+		s.mu.Unlock()
+		if left > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Interest returns the reactors that hold a connection of the user.

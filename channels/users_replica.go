@@ -63,6 +63,22 @@ func (u *Users) Restate() {
 	})
 }
 
+// Ask asks anew about every user, because more is asked for than before.
+// O(users).
+func (u *Users) Ask() {
+	for i := range u.stripes {
+		s := &u.stripes[i]
+		s.mu.Lock()
+		for id, x := range s.users {
+			if !s.cut {
+				x.settled = false
+				u.link.Watch(id)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
 // each calls begin for each stripe, and with for each user who is signed in or
 // watched for. The others, who only awaited an answer, are forgotten.
 func (u *Users) each(begin func(s *userStripe), with func(s *userStripe, x *user)) {

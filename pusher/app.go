@@ -158,6 +158,7 @@ type App struct {
 	connections atomic.Int64
 	stats       appCounters
 	stated      atomic.Int64 // connections that the cluster was told of
+	closed      atomic.Int32 // reactors on which a removed app is forgotten
 }
 
 // credentials of an app. Immutable.

@@ -92,9 +92,27 @@ func (n *Node) StateConnections() {
 	if n.cluster == nil {
 		return
 	}
-	for a := range n.Apps {
+	for a := range n.statedApps {
 		if now := a.Connections(); a.stated.Swap(now) != now {
 			n.cluster.SetConnections(a.ID, now)
+		}
+	}
+	if len(n.apps.Load().leaving) > 0 {
+		n.forgetApps()
+	}
+}
+
+// statedApps calls yield with every app of which the cluster may have been told
+// something, until it returns false: those that were removed stay among them until
+// their connections are closed and all answers are there, so that what was stated
+// is taken back.
+func (n *Node) statedApps(yield func(*App) bool) {
+	t := n.apps.Load()
+	for _, all := range []map[string]*App{t.byID, t.leaving} {
+		for _, a := range all {
+			if !yield(a) {
+				return
+			}
 		}
 	}
 }

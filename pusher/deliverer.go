@@ -15,7 +15,13 @@ func (n *Node) Deliverer() cluster.Deliverer { return deliverer{n} }
 // does not have is ignored.
 type deliverer struct{ node *Node }
 
-func (d deliverer) app(c cluster.Channel) *App { return d.node.AppByID(c.App) }
+func (d deliverer) app(c cluster.Channel) *App {
+	t := d.node.apps.Load()
+	if a := t.byID[c.App]; a != nil {
+		return a
+	}
+	return t.leaving[c.App]
+}
 
 // userOf returns the user that a channel stands for.
 func userOf(c cluster.Channel) (id string, ok bool) {
@@ -76,7 +82,7 @@ func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
 		return
 	}
 	if id, ok := userOf(c); ok {
-		a.users.Answered(id, s != nil && s.Occupied)
+		a.users.Answered(id, s != nil && (s.Occupied || s.Partial && a.users.Online(id)))
 		return
 	}
 	a.directory.Watched(c.Name, d.state(s))
@@ -86,7 +92,7 @@ func (d deliverer) state(s *cluster.Snapshot) *channels.State {
 	if s == nil {
 		return nil
 	}
-	out := &channels.State{Seq: s.Seq, Members: members(s.Members)}
+	out := &channels.State{Seq: s.Seq, Members: members(s.Members), Partial: s.Partial}
 	if s.Kept != nil {
 		out.Kept = &channels.CachedEvent{Frame: sealed(s.Kept.Payload), Name: s.Kept.Name, Data: s.Kept.Data}
 		out.Expires = d.node.Now().Add(s.Kept.For)
@@ -179,7 +185,7 @@ func (d deliverer) Degraded(degraded bool) {
 	if !degraded {
 		return
 	}
-	for a := range d.node.Apps {
+	for a := range d.node.statedApps {
 		a.directory.Cut()
 		a.users.Cut()
 	}
@@ -187,7 +193,7 @@ func (d deliverer) Degraded(degraded bool) {
 
 // Restate implements cluster.Deliverer.
 func (d deliverer) Restate() {
-	for a := range d.node.Apps {
+	for a := range d.node.statedApps {
 		a.directory.Restate()
 		a.users.Restate()
 		a.stated.Store(0) // StateConnections states it again

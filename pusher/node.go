@@ -78,7 +78,11 @@ type Node struct {
 	refusals    errorCounts   // connections refused before they had an app
 }
 
-type appTable struct{ byID, byKey map[string]*App }
+// appTable is an immutable table of the apps.
+type appTable struct {
+	byID, byKey map[string]*App
+	leaving     map[string]*App // by id, removed; see Node.statedApps
+}
 
 // NewNode returns a node without reactors; give it theirs with Attach.
 func NewNode(o Options) (*Node, error) {

@@ -1,6 +1,9 @@
 package pusher
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // What CloseApp does in a turn at most.
 const (
@@ -20,7 +23,8 @@ type Limits struct {
 // was when it opened. An error changes nothing.
 //
 // removed are the apps that are gone: nobody can connect to them any more, and
-// the caller must have Shard.CloseApp close what is left, on every reactor.
+// the caller must have Shard.CloseApp close what is left, on every reactor. In a
+// cluster an app cannot come back before that is done and the cluster has heard.
 func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
@@ -28,24 +32,56 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 		return nil, err
 	}
 	old := n.apps.Load()
+	for _, c := range apps {
+		if old.leaving[c.ID] != nil {
+			return nil, fmt.Errorf("app %q was removed and its connections are still being closed: try again", c.ID)
+		}
+	}
 	next := newAppTable(len(apps))
+	var asking []*App
 	for _, c := range apps {
 		a := old.byID[c.ID]
-		if a == nil {
+		switch {
+		case a == nil:
 			a = n.newApp(c)
-		} else {
+		case n.cluster != nil && c.Options.Watchlist && !a.Options().Watchlist:
+			asking = append(asking, a)
+			a.configure(c)
+		default:
 			a.configure(c)
 		}
 		next.byID[c.ID], next.byKey[c.Key] = a, a
 	}
-	n.setLimits(l)
-	n.apps.Store(next)
+	maps.Copy(next.leaving, old.leaving)
 	for id, a := range old.byID {
 		if next.byID[id] == nil {
 			removed = append(removed, a)
+			if n.cluster != nil {
+				next.leaving[id] = a
+			}
 		}
 	}
+	n.setLimits(l)
+	n.apps.Store(next)
+	for _, a := range asking {
+		a.users.Ask() // who is online was not asked before
+	}
 	return removed, nil
+}
+
+// forgetApps lets go of removed apps about which the cluster has heard everything.
+func (n *Node) forgetApps() {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	old := n.apps.Load()
+	left := maps.Clone(old.leaving)
+	maps.DeleteFunc(left, func(_ string, a *App) bool {
+		return int(a.closed.Load()) == len(n.mailboxes) && a.Connections() == 0 && a.stated.Load() == 0 &&
+			a.directory.Idle() && a.users.Idle()
+	})
+	if len(left) < len(old.leaving) {
+		n.apps.Store(&appTable{old.byID, old.byKey, left})
+	}
 }
 
 func (n *Node) setLimits(l Limits) {
@@ -56,7 +92,7 @@ func (n *Node) setLimits(l Limits) {
 }
 
 func newAppTable(size int) *appTable {
-	return &appTable{byID: make(map[string]*App, size), byKey: make(map[string]*App, size)}
+	return &appTable{make(map[string]*App, size), make(map[string]*App, size), make(map[string]*App)}
 }
 
 func checkUnique(apps []AppConfig) error {
@@ -86,5 +122,6 @@ func (s *Shard) CloseApp(a *App, from int32) (next int32) {
 		}
 	}
 	delete(s.apps, a)
+	a.closed.Add(1)
 	return -1
 }

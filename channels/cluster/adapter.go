@@ -66,6 +66,10 @@ type Snapshot struct {
 	Occupied bool
 	Members  []Member // in the order of joining; presence channels only
 	Kept     *Kept    // cache channels only; nil when there is none
+
+	// Partial says that nodes may be missing that state everything again: who is
+	// not in it may be there all the same. Another Watched follows, which is not.
+	Partial bool
 }
 
 // Kept is the last event of a cache channel.

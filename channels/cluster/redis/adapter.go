@@ -39,10 +39,12 @@ type Adapter struct {
 	session     atomic.Pointer[session] // nil while Redis is lost
 	accepting   atomic.Bool             // statements are taken
 	degraded    atomic.Bool
+	restated    atomic.Bool // the Deliverer has stated everything since the registration
 	closing     atomic.Bool
-	incarnation atomic.Uint64 // number of the registration
-	epoch       atomic.Uint64 // rises when statements and answers are forgotten
-	calls       atomic.Uint64 // numbers the calls of stateScript and purgeScript
+	incarnation atomic.Uint64             // number of the registration
+	registered  atomic.Pointer[time.Time] // when that was; nil before the first
+	epoch       atomic.Uint64             // rises when statements and answers are forgotten
+	calls       atomic.Uint64             // numbers the calls of stateScript and purgeScript
 	counters    counters
 
 	life     sync.Mutex // Start and Close

@@ -56,6 +56,7 @@ type bus struct {
 	byTopic  map[uint32]*topic
 	dirty    []uint32
 	ready    []request // channels whose snapshot is to be read
+	partial  bool      // snapshots were told that may lack nodes
 	cleared  uint64    // the epoch of the above
 	failures int       // of subscribing, in a row
 }
@@ -161,6 +162,7 @@ func (b *bus) turn(s *session) error {
 	if err := b.mend(s, epoch); err != nil {
 		return err
 	}
+	b.completeSnapshots()
 	b.takeRequests(epoch)
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
@@ -212,6 +214,22 @@ func (b *bus) mend(s *session, epoch uint64) error {
 		}
 	}
 	return b.links.openWithin(s.timeout)
+}
+
+// completeSnapshots has all snapshots read again that may have lacked nodes, once
+// those are back.
+func (b *bus) completeSnapshots() {
+	if !b.partial || b.adapter.othersComeBack() {
+		return
+	}
+	b.partial = false
+	for _, t := range b.byTopic {
+		for _, r := range t.channels {
+			if r.snapshot {
+				b.ready = append(b.ready, r)
+			}
+		}
+	}
 }
 
 // unsubscribed notes that a topic's messages were missed: channels whose state is
@@ -404,6 +422,8 @@ func (b *bus) readSnapshots(s *session, epoch uint64) error {
 				delete(byBucket, bucket)
 			}
 		}
+		partial := b.adapter.othersComeBack()
+		b.partial = b.partial || partial
 		results, err := s.eval(s.ctx, calls)
 		if err != nil {
 			return err
@@ -414,6 +434,7 @@ func (b *bus) readSnapshots(s *session, epoch uint64) error {
 				return err
 			}
 			for j, r := range asked[i] {
+				snapshots[j].Partial = partial
 				if !b.adapter.finish(r.channel, b.adapter.names.topic(r.channel), epoch, snapshots[j]) {
 					b.ready = append(b.ready, r)
 				}

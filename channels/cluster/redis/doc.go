@@ -27,8 +27,9 @@
 // # Limits
 //
 // Options.SpoolPublications and SpoolBytes bound what waits to be published, in
-// an outage or not. maxPendingStatements bounds statements that wait for a slow
-// Redis: beyond it the session is given up and everything is stated again.
+// an outage or not. Statements that wait for a slow Redis are bounded by what the
+// node has and by maxPendingEnds for what it had: beyond it the session is given up
+// and everything is stated again.
 // maxHeldEvents bounds what a channel holds back while its snapshot is read.
 // OutboxOptions bound what waits for a webhook's receiver.
 //

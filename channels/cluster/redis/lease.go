@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	maxPurged  = 500 // statements that one call of purgeScript ends
-	maxClaimed = 1024
+	maxPurged     = 100 // statements that one call of purgeScript ends
+	maxPurgeCalls = 16  // in one pipeline, see maxPipelineStatements
+	maxClaimed    = 1024
 )
 
 // incarnationName is how scripts name a registration of a node.
@@ -114,10 +115,11 @@ func (a *Adapter) keepLease(s *session) {
 		case <-beat.C:
 			sent := time.Now()
 			ctx, cancel := context.WithTimeout(s.ctx, max(a.staleAfter()-sent.Sub(renewed), s.timeout/4))
-			held, err = a.askLease(ctx, s, "renew", "")
+			held, err = a.askLease(ctx, s, "renew", a.unfinished())
 			cancel()
 			renewed = sent
 		}
+		a.bus.ring() // the others may be back
 		if err == nil && !held {
 			if err = a.reregister(s); err == nil {
 				renewed = time.Now()
@@ -143,22 +145,57 @@ func (a *Adapter) reregister(s *session) error {
 		return err
 	}
 	a.accept(s)
-	a.deliverer.Restate()
+	a.restate()
 	return nil
 }
 
-// registerAnew takes the next incarnation. What the last one stated ends with its
-// lease unless it is stated again.
+// restate has everything stated again.
+func (a *Adapter) restate() {
+	a.deliverer.Restate()
+	for i := range a.flushers {
+		a.flushers[i].mark()
+	}
+	a.restated.Store(true)
+}
+
+// registerAnew takes the next incarnation. What the last one stated ends a lease
+// after everything was stated again.
 func (a *Adapter) registerAnew(s *session) error {
 	a.lease.reset()
-	last := a.incarnation.Load()
+	a.restated.Store(false)
 	a.incarnation.Add(1)
-	old := ""
-	if last > 0 {
-		old = incarnationName{a.node, last}.String()
-	}
-	_, err := a.askLease(s.ctx, s, "register", old)
+	_, err := a.askLease(s.ctx, s, "register", a.last())
+	now := time.Now()
+	a.registered.Store(&now)
 	return err
+}
+
+// last names the incarnation before the present one; empty when there is none.
+func (a *Adapter) last() string {
+	k := a.incarnation.Load()
+	if k <= 1 {
+		return ""
+	}
+	return incarnationName{a.node, k - 1}.String()
+}
+
+// othersComeBack reports whether other nodes may not have stated everything again.
+// What ended the last registration may have ended theirs, and the state with it;
+// they have a lease to come back, or longer if they have as much to say as this one.
+func (a *Adapter) othersComeBack() bool {
+	return a.last() != "" && (time.Since(*a.registered.Load()) < a.options.Lease || a.unfinished() != "")
+}
+
+// unfinished is last as long as not everything was stated again.
+func (a *Adapter) unfinished() string {
+	done := a.restated.Load()
+	for i := range a.flushers {
+		done = done && !a.flushers[i].restating()
+	}
+	if done {
+		return ""
+	}
+	return a.last()
 }
 
 // askLease runs leaseScript. held is false when this node has no lease any more.
@@ -270,7 +307,7 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 		left[b] = b
 	}
 	for len(left) > 0 {
-		batch := left[:min(len(left), maxCalls)]
+		batch := left[:min(len(left), maxPurgeCalls)]
 		left = left[len(batch):]
 		calls := make([]call, len(batch))
 		for i, b := range batch {

@@ -1,6 +1,6 @@
 -- KEYS[1] is "{prefix:db}". ARGV: what, node, incarnation number, lease and claim
--- in milliseconds, old incarnation or '', number of incarnations that were cleaned
--- up and they, number of those being cleaned up and they, then app, connections in
+-- in milliseconds, old incarnation (of which not everything was stated again) or '',
+-- number of incarnations that were cleaned up and they, number of those being cleaned up and they, then app, connections in
 -- turn. what is 'register', 'renew' or 'leave'. Keys:
 --
 --   :leases   incarnation -> when its lease ends
@@ -43,19 +43,28 @@ if what == 'leave' then
 elseif what == 'register' then
   gone(node)
   redis.call('HSET', owners, node, k)
-  if old ~= '' then
-    if redis.call('ZSCORE', leases, old) then
-      -- What is not stated again within a lease ends like that of a dead node.
-      redis.call('ZADD', leases, now + lease, old)
-    elseif not redis.call('ZSCORE', claims, old) then
-      -- Cleaned up already: once more, for what it said while it was not heard.
-      redis.call('ZADD', claims, 0, old)
+  local last = redis.call('ZRANGE', leases, -1, -1, 'WITHSCORES')
+  if last[2] and tonumber(last[2]) <= now then
+    -- Nobody was heard: it is Redis that was away, and the others are coming back.
+    for _, other in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+      redis.call('ZADD', leases, now + lease, other)
     end
+  end
+  if old ~= '' and not redis.call('ZSCORE', leases, old) and not redis.call('ZSCORE', claims, old) then
+    -- Cleaned up already: once more, for what it said while it was not heard.
+    redis.call('ZADD', claims, 0, old)
   end
 elseif not redis.call('ZSCORE', leases, inc) then
   return {0}
 end
 redis.call('ZADD', leases, now + lease, inc)
+if old ~= '' then
+  -- What an earlier registration of the node said stands until a lease after the
+  -- node has said it again.
+  for _, mine in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    if string.sub(mine, 1, #node + 1) == node .. ':' then redis.call('ZADD', leases, now + lease, mine) end
+  end
+end
 
 local i = 7
 local last = i + tonumber(ARGV[i])

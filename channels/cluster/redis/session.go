@@ -133,7 +133,7 @@ func (a *Adapter) run(ctx context.Context, first *session) {
 			a.accept(s)
 			a.degraded.Store(false)
 			a.deliverer.Degraded(false)
-			a.deliverer.Restate()
+			a.restate()
 		}
 		err := a.serve(s)
 		a.leave(s)

@@ -12,9 +12,16 @@ import (
 )
 
 const (
-	// maxPendingStatements is how many may wait in one flusher. Redis is too slow
-	// for this node beyond it.
-	maxPendingStatements = 1 << 18
+	// maxPendingEnds is how many statements that end something may wait in one
+	// flusher: Redis is too slow for this node beyond it. The others are bounded by
+	// what the node has: its channels and members, and what ended meanwhile.
+	maxPendingEnds = 1 << 18
+
+	maxBatchStatements = 8192 // taken at a time, but for those of one channel
+
+	// Redis runs a pipeline in one go, and everybody else waits: nodes that state
+	// everything again at the same time must get their answers within the timeout.
+	maxPipelineStatements = 1024
 
 	maxCallStatements = 128 // in one call of stateScript, to keep it short
 	maxCalls          = 64  // in one pipeline
@@ -34,6 +41,14 @@ type statement struct {
 	member        cluster.Member // seat
 }
 
+// ends is 1 for a statement that ends a hold or a seat, else 0.
+func (st *statement) ends() int {
+	if st.op == opUnseat || st.op == opHold && st.subscriptions == 0 {
+		return 1
+	}
+	return 0
+}
+
 // statements are those about one channel that wait, in their order.
 type statements struct {
 	channel cluster.Channel
@@ -43,21 +58,23 @@ type statements struct {
 }
 
 // add appends st. A hold takes the place of one that still waits, unless that
-// would move the end of a hold before what was said in between.
-func (w *statements) add(st statement) (grown bool) {
+// would move the end of a hold before what was said in between. It returns by how
+// much the number of ends has grown.
+func (w *statements) add(st statement) (ends int) {
 	if st.op == opHold && w.hold >= 0 {
 		last := &w.list[w.hold]
 		if w.hold == len(w.list)-1 || (last.subscriptions > 0) == (st.subscriptions > 0) {
+			ends = st.ends() - last.ends()
 			last.subscriptions = st.subscriptions
 			last.counted = last.counted || st.counted
-			return false
+			return ends
 		}
 	}
 	if st.op == opHold {
 		w.hold = len(w.list)
 	}
 	w.list = append(w.list, st)
-	return true
+	return st.ends()
 }
 
 // flusher sends the statements of every fourth bucket, one pipeline at a time: a
@@ -69,9 +86,11 @@ type flusher struct {
 	changed  sync.Cond // on mu
 	pending  map[cluster.Channel]*statements
 	order    []*statements // values of pending as they came
-	count    int
+	ends     int           // statements among them that end something
 	overflow bool
 	busy     bool // a batch is under way
+	taken    int  // channels of that batch
+	again    int  // channels that are left of those that were stated again
 }
 
 func (f *flusher) init(a *Adapter) {
@@ -92,12 +111,8 @@ func (f *flusher) put(c cluster.Channel, topic uint32, st statement) {
 		f.pending[c] = w
 		f.order = append(f.order, w)
 	}
-	if w.add(st) {
-		f.count++
-	}
-	if f.count > maxPendingStatements {
-		f.overflow = true
-	}
+	f.ends += w.add(st)
+	f.overflow = f.overflow || f.ends > maxPendingEnds
 	f.changed.Broadcast()
 }
 
@@ -106,14 +121,35 @@ func (f *flusher) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.pending = make(map[cluster.Channel]*statements)
-	f.order, f.count, f.overflow = nil, 0, false
+	f.order, f.ends, f.overflow = nil, 0, false
+	f.again = 0
+}
+
+// mark notes that everything was stated again.
+func (f *flusher) mark() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.again = len(f.order)
+	if f.busy {
+		f.again += f.taken
+	}
+}
+
+// restating reports whether something of that waits to be sent or to be answered.
+func (f *flusher) restating() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.again > 0
 }
 
 // take waits for statements, or returns false when ctx ends.
 func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.busy = false
+	if f.busy {
+		f.busy = false
+		f.again = max(f.again-f.taken, 0)
+	}
 	f.changed.Broadcast()
 	for len(f.order) == 0 {
 		if ctx.Err() != nil {
@@ -125,13 +161,24 @@ func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, 
 		return nil, 0, false
 	}
 	if f.overflow {
-		f.adapter.fail(fmt.Errorf("%d statements wait for redis: more than %d", f.count, maxPendingStatements))
+		f.adapter.fail(fmt.Errorf("%d channels and members that are left wait for redis to hear of it: more than %d", f.ends, maxPendingEnds))
 		return nil, 0, false
 	}
 	f.busy = true
-	batch = f.order
-	f.pending = make(map[cluster.Channel]*statements)
-	f.order, f.count = nil, 0
+	n := 0
+	for size := 0; n < len(f.order) && size < maxBatchStatements; n++ {
+		w := f.order[n]
+		size += len(w.list)
+		for i := range w.list {
+			f.ends -= w.list[i].ends()
+		}
+		delete(f.pending, w.channel)
+	}
+	batch, f.taken = f.order[:n:n], n
+	if f.order = f.order[n:]; len(f.order) == 0 {
+		f.order = nil
+		f.pending = make(map[cluster.Channel]*statements) // a map does not shrink
+	}
 	return batch, f.adapter.epoch.Load(), true
 }
 
@@ -199,11 +246,13 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	for len(byBucket) > 0 {
 		var calls []call
 		var sent [][]told
+		room := maxPipelineStatements
 		for b, waiting := range byBucket {
-			if len(calls) == maxCalls {
+			if len(calls) == maxCalls || room == 0 {
 				break
 			}
-			n := min(len(waiting), maxCallStatements)
+			n := min(len(waiting), maxCallStatements, room)
+			room -= n
 			calls = append(calls, f.adapter.stateCall(s, b, waiting[:n]))
 			sent = append(sent, waiting[:n])
 			if byBucket[b] = waiting[n:]; n == len(waiting) {

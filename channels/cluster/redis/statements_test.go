@@ -71,3 +71,62 @@ func TestOptions(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatANodeHasIsNoOverflow: a node states again what it has however much that
+// is; what ended may pile up only so far.
+func TestWhatANodeHasIsNoOverflow(t *testing.T) {
+	a, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.accepting.Store(true)
+	f := &a.flushers[0]
+	state := func(subscriptions, channels int) {
+		for i := range channels {
+			f.put(named(fmt.Sprint("chat", i)), 0, statement{op: opHold, subscriptions: subscriptions})
+		}
+	}
+	const channels = maxPendingEnds + 1
+	state(1, channels)
+	if f.overflow {
+		t.Fatalf("%d holds of as many channels are too many", channels)
+	}
+	state(0, channels-1)
+	state(2, 1)
+	state(0, 1)
+	if f.overflow {
+		t.Fatalf("%d ends are too many", channels-1)
+	}
+	state(0, channels)
+	if !f.overflow {
+		t.Errorf("%d ends are not too many", channels)
+	}
+}
+
+func TestABatchIsBounded(t *testing.T) {
+	a, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.accepting.Store(true)
+	f := &a.flushers[0]
+	const channels = 3*maxBatchStatements/2 + 1
+	for i := range channels {
+		f.put(named(fmt.Sprint("chat", i)), 0, statement{op: opHold})
+		f.put(named(fmt.Sprint("chat", i)), 0, statement{op: opSeat, user: "ann"})
+	}
+	var got []int
+	for len(f.order) > 0 {
+		batch, _, ok := f.take(t.Context())
+		if !ok {
+			t.Fatal("nothing was taken")
+		}
+		got = append(got, len(batch))
+	}
+	if want := []int{maxBatchStatements / 2, maxBatchStatements / 2, maxBatchStatements / 2, 1}; !slices.Equal(got, want) {
+		t.Errorf("channels of each batch: got %v, want %v", got, want)
+	}
+	if f.ends != 0 || len(f.pending) != 0 {
+		t.Errorf("%d ends and %d channels are left", f.ends, len(f.pending))
+	}
+}

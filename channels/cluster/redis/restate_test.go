@@ -1,0 +1,125 @@
+package redis
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"resound/channels/cluster"
+)
+
+// sluggish is a listener that takes no counts while gate is closed, so that
+// statements that ask for one wait.
+type sluggish struct {
+	*listener
+	gate chan struct{}
+}
+
+func (s *sluggish) Counted(c cluster.Channel, n int) { <-s.gate }
+
+// TestStatingAgainMayTakeLongerThanALease: what a node stated before stands until
+// it has stated everything again.
+func TestStatingAgainMayTakeLongerThanALease(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	_, other := join(t, o)
+	a, l := newAdapter(t, o), &sluggish{newListener(), make(chan struct{})}
+	if err := a.Start(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	const channels = 3 * flusherCount * maxPipelineStatements
+	state := func(counted bool) {
+		for i := range channels {
+			a.Hold(named(fmt.Sprint("chat", i)), 1, counted)
+		}
+	}
+	l.onRestate = func() { state(true) }
+	state(false)
+	l.until(t, "stated", func() bool { return len(l.decided) == channels })
+
+	a.session.Load().askRegister()
+	l.until(t, "asked to state again", func() bool { return l.restated == 1 })
+	time.Sleep(2 * o.Lease) // twice as long as the old registration would stand by itself
+	close(l.gate)
+	leases := func() int { return len(s.list("ZRANGE", a.names.root+":leases", "0", "-1")) }
+	unlocked(t, l.listener, "the old registration ends", func() bool { return leases() == 2 })
+	if n := edges(cluster.Vacated, l.listener, other); n != 0 {
+		t.Errorf("%d channels were vacated though they are held", n)
+	}
+	unlocked(t, l.listener, "and is cleaned up", func() bool {
+		return len(s.list("ZRANGE", a.names.root+":claims", "0", "-1")) == 0
+	})
+	if n := edges(cluster.Vacated, l.listener, other); n != 0 {
+		t.Errorf("%d channels were vacated by the clean-up", n)
+	}
+}
+
+// TestTheFirstToFindRedisAgainBuriesNobody: after an outage that outlasted every
+// lease the nodes come back one after the other.
+func TestTheFirstToFindRedisAgainBuriesNobody(t *testing.T) {
+	s := startServer(t, "--appendonly", "yes", "--appendfsync", "always")
+	o := s.options(t)
+	room := named("presence-room")
+	var proxies []*proxy
+	var listeners []*listener
+	for i := range 2 {
+		p := newProxy(t, s.address())
+		o.Addresses = []string{p.address()}
+		a, l := join(t, o)
+		user := cluster.Member{ID: fmt.Sprint("user", i), IDJSON: "1", Info: "{}"}
+		l.onRestate = func() { a.Seat(room, user) }
+		l.onRestate()
+		l.until(t, "seated", func() bool { return l.seated[user.ID] != 0 })
+		proxies, listeners = append(proxies, p), append(listeners, l)
+	}
+	for i, p := range proxies {
+		p.set(func(p *proxy) { p.down = true })
+		p.cut()
+		listeners[i].until(t, "degraded", func() bool { return listeners[i].degraded })
+	}
+	time.Sleep(o.Lease + o.Lease/4) // every lease ends
+	for i, p := range proxies {
+		p.set(func(p *proxy) { p.down = false })
+		listeners[i].until(t, "back", func() bool { return !listeners[i].degraded && listeners[i].restated == 1 })
+	}
+	root := newNames(o.Prefix, 0, defaultTopics).root
+	unlocked(t, listeners[0], "old registrations end", func() bool {
+		return len(s.list("ZRANGE", root+":leases", "0", "-1")) == 2 && len(s.list("ZRANGE", root+":claims", "0", "-1")) == 0
+	})
+	if n := edges(cluster.MemberRemoved, listeners...); n != 0 {
+		t.Errorf("%d members were taken for gone", n)
+	}
+}
+
+// parted is a listener that notes whether the last snapshot may lack nodes.
+type parted struct {
+	*listener
+	partial, whole int
+}
+
+func (p *parted) Watched(_ cluster.Channel, s *cluster.Snapshot) {
+	p.note(func() {
+		if s.Partial {
+			p.partial++
+		} else {
+			p.whole++
+		}
+	})
+}
+
+// TestASnapshotOfAClusterThatComesBackIsPartial: nodes state again one after the
+// other, and each asks for the state meanwhile.
+func TestASnapshotOfAClusterThatComesBackIsPartial(t *testing.T) {
+	s := startServer(t)
+	a, l := newAdapter(t, s.options(t)), &parted{listener: newListener()}
+	if err := a.Start(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	room := named("presence-room")
+	l.onRestate = func() { a.Watch(room, true) }
+	l.onRestate()
+	l.until(t, "watched", func() bool { return l.whole == 1 })
+	s.do("FLUSHALL")
+	l.until(t, "watched in part", func() bool { return l.partial == 1 })
+	l.until(t, "watched whole", func() bool { return l.whole == 2 })
+}
