@@ -58,9 +58,18 @@ func redisOptions(s *config.Scaling, log *slog.Logger) redis.Options {
 }
 
 func (n *Node) leaveCluster() {
+	if n.cluster == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	if err := n.cluster.Close(ctx); err != nil {
+	if err := n.cluster.Leave(ctx); err != nil {
 		n.log.Warn("the cluster was not left in time, others will clean up", "error", err)
+	}
+}
+
+func (n *Node) closeCluster() {
+	if n.cluster != nil {
+		_ = n.cluster.Close(context.Background()) // after Leave it waits for nobody
 	}
 }

@@ -259,6 +259,9 @@ func (w *webhooks) snapshot() *monitor.Webhooks {
 			{Reason: "shutdown", Events: x.DroppedClosed},
 		},
 	}
+	if o, ok := w.outbox.(outbox); ok {
+		out.Dropped[0].Events += o.Dropped() // taken, and then refused by Redis
+	}
 	for _, d := range x.Destinations {
 		out.QueuedEvents += d.QueuedEvents
 		if d.Failing {
