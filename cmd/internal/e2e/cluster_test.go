@@ -181,6 +181,27 @@ func TestClusterOutlivesRedis(t *testing.T) {
 	}
 }
 
+// TestClusterShowsInStatusAndMetrics looks at a cluster, and at one without Redis.
+func TestClusterShowsInStatusAndMetrics(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	c := startCommanded(t, startOptions{env: r.environment(nil)})
+	other := start(t, startOptions{env: r.environment(nil)})
+	ann := open(t, c.server)
+	ann.join(t, "news", "")
+	mark(t, other, "news", "Crossed", ann)
+	says := func(parts ...string) func() bool {
+		return func() bool {
+			text := c.run(t, "status") + request(t, http.MethodGet, c.url("/metrics"), "").body
+			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
+		}
+	}
+	eventually(t, "a node knows of another", says("connected", "2 nodes, 1 topics; 0 publications sent, 1 received",
+		"\nresound_cluster_degraded 0\n", "\nresound_cluster_nodes 2\n", "\nresound_cluster_publications_received_total 1\n"))
+	r.kill(t)
+	eventually(t, "the outage shows", says("degraded", "0 nodes", "\nresound_cluster_degraded 1\n"))
+}
+
 // TestClusterOutlivesAHangingRedis stops Redis and lets it go on, with what was
 // stated before: who left meanwhile does not come back, and nobody else goes.
 func TestClusterOutlivesAHangingRedis(t *testing.T) {

@@ -55,9 +55,8 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Webhooks: n.webhooks.Load().snapshot(),
 		Closes:   closeCounts(&t),
 		Refusals: errorCounts(n.protocol.Refusals()),
-		Redis:    "off",
-		Nodes:    []monitor.ClusterNode{{ID: n.Addr().String()}},
 	}
+	s.Redis, s.Cluster = n.clusterSnapshot()
 	if n.protocol.Draining() {
 		s.State = monitor.StateDraining
 	}
