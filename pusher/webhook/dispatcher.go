@@ -229,8 +229,8 @@ func (d *Dispatcher) Stats() Stats {
 // Store, events held back are kept for the next process, which may see the
 // clients return; without one they are sent. With an Outbox that nodes share Close
 // first waits until their time is over, as clients return to other nodes. A
-// receiver that fails is waited for only without a Store. The error says that events were lost; it is nil
-// otherwise. A second call returns nil at once.
+// receiver that fails is waited for only without a Store. The error says that
+// events were lost; it is nil otherwise. A second call returns nil at once.
 func (d *Dispatcher) Close(ctx context.Context) error {
 	d.mu.Lock()
 	closed := d.closed
