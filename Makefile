@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOTESTFLAGS ?=
 
-.PHONY: help build run test race check lint fuzz simulate bench bench-cluster bench-million docs setup clean
+.PHONY: help build run cluster test race check lint fuzz simulate bench bench-cluster bench-million docs setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,9 @@ build: ## build bin/resound and bin/resound-bench
 
 run: build ## build and start a server (ARGS="--port 9000 --debug")
 	bin/resound start $(ARGS)
+
+cluster: build ## try out three nodes with Redis behind nginx, on this machine
+	scripts/cluster
 
 setup: ## install what the tests need: npm packages, Chromium, Redis
 	scripts/setup

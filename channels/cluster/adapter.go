@@ -105,8 +105,12 @@ type Adapter interface {
 	// goes on trying. An error means that the configuration can never work.
 	Start(ctx context.Context, d Deliverer) error
 
-	// Close takes back everything this node stated, so that the others need not
-	// wait for its lease to end, and ends every goroutine.
+	// Leave takes back everything this node stated, so that the others need not
+	// wait for its lease to end. Decided was told of it when Leave returns. What is
+	// stated afterwards is ignored; queries may go on until Close.
+	Leave(ctx context.Context) error
+
+	// Close leaves, unless Leave has, and ends every goroutine.
 	Close(ctx context.Context) error
 
 	// Publish sends p to every other node that watches its channel. A kept one

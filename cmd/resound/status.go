@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,10 +66,6 @@ func statusLines(s *monitor.Snapshot) [][2]string {
 	if s.Process.MemoryLimit > 0 {
 		memory = " of " + size(s.Process.MemoryLimit)
 	}
-	nodes := make([]string, len(s.Nodes))
-	for i, n := range s.Nodes {
-		nodes[i] = n.ID
-	}
 	lines := [][2]string{
 		{"Server", fmt.Sprintf("resound %s, %s, on %s", s.Version, s.State, s.Address)},
 		{"Process", fmt.Sprintf("pid %d, up %s, %d workers", s.PID, span(time.Duration(s.Uptime*float64(time.Second))), len(s.Reactors))},
@@ -83,12 +78,43 @@ func statusLines(s *monitor.Snapshot) [][2]string {
 		{"CPU", fmt.Sprintf("%.0f %%, %s in all", s.Rates.CPU, span(time.Duration(s.Process.CPUSeconds*float64(time.Second))))},
 		{"Errors", statusErrors(s)},
 		{"Redis", s.Redis},
-		{"Nodes", strings.Join(nodes, ", ")},
+	}
+	if c := s.Cluster; c != nil {
+		lines = append(lines, [2]string{"Cluster", statusCluster(c)})
 	}
 	if w := s.Webhooks; w != nil {
 		lines = append(lines, [2]string{"Webhooks", fmt.Sprintf("%s events sent, %s wait, %d receivers fail", count(w.SentEvents), count(w.QueuedEvents+w.HeldEvents), w.Failing)})
 	}
 	return lines
+}
+
+// statusCluster sums up what goes between nodes, and what went wrong there if
+// anything did.
+func statusCluster(c *monitor.Cluster) string {
+	text := fmt.Sprintf("%d nodes, %s topics; %s publications sent, %s received", c.Nodes, count(c.Topics), count(c.Published), count(c.Received))
+	return text + happened([]incident{
+		{uint64(c.Spooled), "wait"},
+		{c.Dropped, "dropped"},
+		{c.Unwanted, "for nobody here"},
+		{c.Junk, "not understood"},
+		{c.Fenced, "leases lost"},
+		{c.Reconnects, "reconnects"},
+	})
+}
+
+// incident is something that status tells of only when there is any.
+type incident struct {
+	n    uint64
+	what string
+}
+
+func happened(all []incident) (text string) {
+	for _, x := range all {
+		if x.n > 0 {
+			text += fmt.Sprintf(", %s %s", count(x.n), x.what)
+		}
+	}
+	return text
 }
 
 // statusErrors sums up what went wrong.
@@ -102,17 +128,9 @@ func statusErrors(s *monitor.Snapshot) string {
 	}
 	text := fmt.Sprintf("%s told to clients, %s connections refused, %s requests failed",
 		count(told), count(refused+s.Totals.RejectedHandshakes+s.Totals.RefusedSockets), count(s.HTTP.Responses[4]+s.HTTP.Responses[5]))
-	for _, x := range []struct {
-		n    uint64
-		what string
-	}{
+	return text + happened([]incident{
 		{s.Totals.Slow, "slow connections closed"},
 		{s.Totals.RefusedPublications, "events refused under overload"},
 		{s.Totals.Panics, "panics"},
-	} {
-		if x.n > 0 {
-			text += fmt.Sprintf(", %s %s", count(x.n), x.what)
-		}
-	}
-	return text
+	})
 }

@@ -58,8 +58,9 @@ func newClient(o *Options) *client {
 	}
 }
 
-// post sends body to t. Nil means a 2xx answer.
-func (c *client) post(ctx context.Context, t *target, body []byte) error {
+// post sends body to t, with the ids of its events if they have any. Nil means a
+// 2xx answer.
+func (c *client) post(ctx context.Context, t *target, body []byte, ids string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
@@ -68,6 +69,9 @@ func (c *client) post(ctx context.Context, t *target, body []byte) error {
 	}
 	request.Header = t.header.Clone()
 	request.Header[signatureHeader] = []string{string(t.secret.AppendWebhook(nil, body))}
+	if ids != "" {
+		request.Header[idsHeader] = []string{ids}
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		var inner *url.Error

@@ -227,9 +227,10 @@ func (d *Dispatcher) Stats() Stats {
 
 // Close sends what waits until ctx ends, and gives the rest to the Store. With a
 // Store, events held back are kept for the next process, which may see the
-// clients return; without one they are sent. A receiver that fails is waited for
-// only without a Store. The error says that events were lost; it is nil
-// otherwise. A second call returns nil at once.
+// clients return; without one they are sent. With an Outbox that nodes share Close
+// first waits until their time is over, as clients return to other nodes. A
+// receiver that fails is waited for only without a Store. The error says that
+// events were lost; it is nil otherwise. A second call returns nil at once.
 func (d *Dispatcher) Close(ctx context.Context) error {
 	d.mu.Lock()
 	closed := d.closed
@@ -241,6 +242,9 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	keep := d.options.Store != nil
 	var kept []Kept
 	for _, in := range *d.apps.Load() {
+		if d.options.shared {
+			in.settle(ctx)
+		}
 		kept = append(kept, in.close(keep)...)
 	}
 	d.drain()

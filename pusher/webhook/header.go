@@ -7,13 +7,19 @@ import (
 	"strings"
 )
 
-const signatureHeader = "X-Pusher-Signature"
+const (
+	signatureHeader = "X-Pusher-Signature"
+
+	// idsHeader has an id for each event of the body, in its order, with commas
+	// between. The body stays what Pusher's is.
+	idsHeader = "X-Resound-Event-Ids"
+)
 
 // reserved are the headers an operator cannot set: our own, and those that HTTP
 // clients and proxies act upon.
 var reserved = []string{
 	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", idsHeader,
 }
 
 // requestHeader returns the header of each request of a hook except the

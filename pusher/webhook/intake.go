@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"sync"
@@ -184,6 +185,24 @@ func (in *intake) restore(k *Kept) {
 		return
 	}
 	in.hold(&Event{Type: k.Type, Channel: k.Channel, UserID: k.UserID}, k.Event, now)
+}
+
+// settle waits until nothing is held back, or until ctx ends.
+func (in *intake) settle(ctx context.Context) {
+	for {
+		in.mu.Lock()
+		latest := in.held.latest
+		in.mu.Unlock()
+		if latest == nil {
+			return
+		}
+		select {
+		case <-time.After(time.Until(latest.due)):
+			in.release()
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // close ends the intake. With keep, it returns what is held back, otherwise it

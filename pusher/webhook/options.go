@@ -64,7 +64,8 @@ type Options struct {
 	// app waits.
 	Present func(appID, channel, userID string) bool
 
-	// Outbox holds accepted events until they are sent. Nil means in memory.
+	// Outbox holds accepted events until they are sent, shared with other nodes.
+	// Nil means in memory.
 	Outbox Outbox
 
 	// Store keeps what could not be sent before Close. Nil means that Close tries
@@ -76,6 +77,7 @@ type Options struct {
 	// Logger gets drops and failing receivers at warn. Nil means slog.Default().
 	Logger *slog.Logger
 
+	shared    bool              // whether Outbox was set
 	transport http.RoundTripper // of tests
 }
 
@@ -129,7 +131,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.Outbox == nil {
+	o.shared = o.Outbox != nil
+	if !o.shared {
 		o.Outbox = newMemory(o.MaxQueuedEvents, o.MaxQueuedBytes)
 	}
 	return o, nil

@@ -24,6 +24,10 @@ type Destination struct {
 // Record is one accepted event. Immutable: the queues of several destinations
 // share its bytes.
 type Record struct {
+	// ID names the event at its destination, the same however often and from
+	// whichever node it is sent. Set by Peek of an Outbox that nodes share, empty
+	// otherwise. Visible ASCII without commas.
+	ID    string
 	Event json.RawMessage // the event as it stands in the body
 	At    time.Time       // when it was accepted, after any hold-back
 }

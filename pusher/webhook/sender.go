@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -79,9 +80,9 @@ func (s *sender) deliver() bool {
 	}
 	// The same bytes at each attempt: a receiver that took them without saying so
 	// can tell.
-	body := appendBody(nil, batch)
+	body, ids := appendBody(nil, batch), joinIDs(batch)
 	for s.expired(batch) == 0 {
-		err := s.d.client.post(s.life, s.target.Load(), body)
+		err := s.d.client.post(s.life, s.target.Load(), body, ids)
 		if err == nil {
 			s.succeeded(len(batch))
 			s.queue.Remove(len(batch))
@@ -185,6 +186,18 @@ func appendBody(dst []byte, batch []Record) []byte {
 		dst = append(dst, r.Event...)
 	}
 	return append(dst, "]}"...)
+}
+
+// joinIDs returns the ids of batch in its order, or nothing when it has none.
+func joinIDs(batch []Record) string {
+	if batch[0].ID == "" {
+		return ""
+	}
+	ids := make([]string, len(batch))
+	for i, r := range batch {
+		ids[i] = r.ID
+	}
+	return strings.Join(ids, ",")
 }
 
 func (s *sender) stats() DestinationStats {

@@ -425,7 +425,7 @@ func closeTakesBack(s *suite) {
 	n[0].takeDecided()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	if err := n[0].Close(ctx); err != nil {
+	if err := n[0].Leave(ctx); err != nil {
 		s.t.Fatal(err)
 	}
 	equal(s.t, "decided by the closing node", kinds(n[0].takeDecided(), c), []cluster.EdgeKind{cluster.MemberRemoved, cluster.Vacated})
@@ -433,8 +433,14 @@ func closeTakesBack(s *suite) {
 	if o := n[1].occupancy(c); o.Subscriptions != 0 || o.Users != 0 {
 		s.t.Errorf("left: %+v", o)
 	}
-	if err := n[0].Close(ctx); err != nil {
-		s.t.Errorf("closing again: %v", err)
+	n[0].Hold(c, 1, true)
+	for _, again := range []func(context.Context) error{n[0].Leave, n[0].Close, n[0].Close, n[0].Leave} {
+		if err := again(ctx); err != nil {
+			s.t.Errorf("leaving or closing again: %v", err)
+		}
+	}
+	if o := n[1].occupancy(c); o.Subscriptions != 0 {
+		s.t.Errorf("stated after Leave: %+v", o)
 	}
 	n[0].Publish(plain(c, "late")) // must not panic
 	n[0].Hold(c, 1, true)

@@ -49,11 +49,28 @@ func (a *Adapter) Start(_ context.Context, d cluster.Deliverer) error {
 	return nil
 }
 
+// Leave implements cluster.Adapter.
+func (a *Adapter) Leave(ctx context.Context) error {
+	a.hub.mu.Lock()
+	defer a.hub.mu.Unlock()
+	return a.leave(ctx)
+}
+
 // Close implements cluster.Adapter.
 func (a *Adapter) Close(ctx context.Context) error {
+	a.hub.mu.Lock()
+	defer a.hub.mu.Unlock()
+	if a.deliverer == nil {
+		return nil
+	}
+	err := a.leave(ctx)
+	a.end()
+	return err
+}
+
+// leave is Leave. hub.mu is held.
+func (a *Adapter) leave(ctx context.Context) error {
 	h := a.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	if a.deliverer == nil {
 		return nil
 	}
@@ -70,7 +87,6 @@ func (a *Adapter) Close(ctx context.Context) error {
 		h.wake()
 		a.waitIdle(ctx)
 	}
-	a.end()
 	return ctx.Err()
 }
 

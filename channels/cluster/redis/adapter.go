@@ -109,20 +109,33 @@ func (a *Adapter) Start(ctx context.Context, d cluster.Deliverer) error {
 	return nil
 }
 
-// Close implements cluster.Adapter. What it takes back is told by Decided before
-// it returns.
+// Leave implements cluster.Adapter. Queries and outboxes go on until Close.
+func (a *Adapter) Leave(ctx context.Context) error {
+	a.life.Lock()
+	defer a.life.Unlock()
+	return a.leaveOnce(ctx)
+}
+
+// leaveOnce is Leave. a.life is held.
+func (a *Adapter) leaveOnce(ctx context.Context) error {
+	if a.stop == nil || a.closing.Swap(true) {
+		return nil
+	}
+	a.accepting.Store(false)
+	if s := a.session.Load(); s != nil {
+		return a.takeBack(ctx, s)
+	}
+	return nil
+}
+
+// Close implements cluster.Adapter.
 func (a *Adapter) Close(ctx context.Context) error {
 	a.life.Lock()
 	defer a.life.Unlock()
-	if !a.started || a.stop == nil {
+	if a.stop == nil {
 		return nil
 	}
-	a.closing.Store(true)
-	a.accepting.Store(false)
-	var err error
-	if s := a.session.Load(); s != nil {
-		err = a.takeBack(ctx, s)
-	}
+	err := a.leaveOnce(ctx)
 	for i := range a.lanes {
 		a.lanes[i].close()
 	}

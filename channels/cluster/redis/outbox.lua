@@ -37,12 +37,13 @@ end
 
 local entries = redis.call('XLEN', stream)
 if entries == 0 then
+  redis.call('DEL', stream .. ':b')
   bytes = 0
-  redis.call('DEL', stream, stream .. ':b')
 else
   redis.call('SET', stream .. ':b', bytes, 'EX', 3600)
-  redis.call('EXPIRE', stream, 3600)
 end
+-- An empty stream stays: it knows the last id, and no id must come twice.
+redis.call('EXPIRE', stream, 3600)
 
 local owner = redis.call('GET', stream .. ':o')
 local owned = 0

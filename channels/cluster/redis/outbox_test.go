@@ -96,6 +96,36 @@ func TestOutboxGivesEventsInTheirOrderUntilTheyAreRemoved(t *testing.T) {
 	}
 }
 
+// The stream is deleted from and empty between the two, however short the time.
+func TestOutboxNeverGivesAnIDTwice(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	q := openQueue(t, a, OutboxOptions{})
+	put(t, q, "one")
+	one := drain(t, q, 1)[0]
+	if _, err := q.exchange(t.Context(), "keep", 0); err != nil { // which deletes it
+		t.Fatal(err)
+	}
+	eval := fmt.Sprintf("return redis.call('XINFO', 'STREAM', '%s')[8]", q.key)
+	last, err := a.session.Load().client.Do(t.Context(), a.session.Load().client.B().Eval().Script(eval).Numkeys(0).Build()).ToString()
+	if err != nil || last != one.ID {
+		t.Errorf("the last id that Redis knows is %q, %v, want %q", last, err, one.ID)
+	}
+}
+
+func TestOutboxGoesOnWhenItsNodeHasLeft(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	q := openQueue(t, a, OutboxOptions{})
+	if err := a.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, q, "one", "two")
+	if got, want := events(drain(t, q, 2)), []string{"one", "two"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestOutboxOfADeadNodeIsTakenOver(t *testing.T) {
 	s := startServer(t)
 	sender, _ := join(t, s.options(t))

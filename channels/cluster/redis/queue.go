@@ -78,16 +78,19 @@ func (q *Queue) Peek(ctx context.Context, maxEvents, maxBytes int) ([]Record, er
 	q.wanted = true
 	q.mu.Unlock()
 	for {
+		ended := ctx.Err() // what was put before it ended is found
 		// Without a deadline of ctx: its end must not leave the answer unknown.
 		records, err := q.exchange(context.WithoutCancel(ctx), "own", maxEvents)
 		if err == nil && len(records) > 0 {
 			return q.within(records, maxBytes), nil
 		}
+		if ended != nil {
+			return nil, ended
+		}
 		timer := time.NewTimer(readInterval)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, ctx.Err()
 		case <-q.stop:
 			timer.Stop()
 			return nil, ErrQueueClosed

@@ -181,6 +181,27 @@ func TestClusterOutlivesRedis(t *testing.T) {
 	}
 }
 
+// TestClusterShowsInStatusAndMetrics looks at a cluster, and at one without Redis.
+func TestClusterShowsInStatusAndMetrics(t *testing.T) {
+	t.Parallel()
+	r := startRedis(t)
+	c := startCommanded(t, startOptions{env: r.environment(nil)})
+	other := start(t, startOptions{env: r.environment(nil)})
+	ann := open(t, c.server)
+	ann.join(t, "news", "")
+	mark(t, other, "news", "Crossed", ann)
+	says := func(parts ...string) func() bool {
+		return func() bool {
+			text := c.run(t, "status") + request(t, http.MethodGet, c.url("/metrics"), "").body
+			return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
+		}
+	}
+	eventually(t, "a node knows of another", says("connected", "2 nodes, 1 topics; 0 publications sent, 1 received",
+		"\nresound_cluster_degraded 0\n", "\nresound_cluster_nodes 2\n", "\nresound_cluster_publications_received_total 1\n"))
+	r.kill(t)
+	eventually(t, "the outage shows", says("degraded", "0 nodes", "\nresound_cluster_degraded 1\n"))
+}
+
 // TestClusterOutlivesAHangingRedis stops Redis and lets it go on, with what was
 // stated before: who left meanwhile does not come back, and nobody else goes.
 func TestClusterOutlivesAHangingRedis(t *testing.T) {
@@ -287,6 +308,70 @@ func TestClusterTellsWebhooksOnce(t *testing.T) {
 			t.Errorf("%s was told %d times, want once; all:\n%s", want, n, strings.Join(got, "\n"))
 		}
 	}
+}
+
+// TestClusterSendsTheWebhooksOfADeadNode kills the node that is about to send.
+func TestClusterSendsTheWebhooksOfADeadNode(t *testing.T) {
+	t.Parallel()
+	r, hooks := startRedis(t), startReceiver(t)
+	hooks.react(t, reaction{Status: http.StatusServiceUnavailable})
+	o := withHooks(t, nil, hooks.hook("/hook", nil))
+	var s []*server
+	for i := range 2 {
+		o.env = r.environment(map[string]string{"RESOUND_WEBHOOKS_STORE": filepath.Join(t.TempDir(), fmt.Sprint(i))})
+		s = append(s, start(t, o))
+		if i == 0 { // before there is another that could send
+			open(t, s[0]).join(t, "first", "")
+			hooks.expectDeliveries(t, 1)
+		}
+	}
+	ann := open(t, s[0])
+	ann.join(t, "presence-room", memberOf("ann"))
+	ann.send(t, `{"event":"client-typing","channel":"presence-room","data":{"n":1}}`)
+	eventually(t, "all of it waits in Redis", func() bool {
+		return strings.Contains(request(t, http.MethodGet, s[1].url("/metrics"), "").body, `resound_webhook_events_waiting{state="queued"} 4`)
+	})
+	s[0].signal(t, syscall.SIGKILL)
+	s[0].wait(t)
+	hooks.react(t, reaction{Status: http.StatusOK})
+
+	all := hooks.expectEvent(t, hookOf("channel_vacated", "presence-room")) // by who cleaned up
+	got := accepted(t, all)
+	expectEvents(t, ofChannel(t, "presence-room", got),
+		hookOf("channel_occupied", "presence-room"),
+		hookOfMember("member_added", "presence-room", "ann"),
+		`{"name":"client_event","channel":"presence-room","event":"client-typing","data":"{\"n\":1}","socket_id":`+quote(ann.id)+`,"user_id":"ann"}`,
+		hookOfMember("member_removed", "presence-room", "ann"),
+		hookOf("channel_vacated", "presence-room"))
+
+	var ids []string
+	for i := range all {
+		if all[i].Status == http.StatusOK {
+			ids = append(ids, strings.Split(all[i].Headers["x-resound-event-ids"], ",")...)
+		}
+	}
+	once := slices.Compact(slices.Sorted(slices.Values(ids)))
+	if len(ids) != len(got) || len(once) != len(ids) {
+		t.Errorf("%d events have the ids %q, want one of its own for each", len(got), ids)
+	}
+	if refused := all[0].Headers["x-resound-event-ids"]; refused == "" || !strings.HasPrefix(strings.Join(ids, ","), refused) {
+		t.Errorf("the node that is dead had sent %q first, the other %q, want the same", refused, ids)
+	}
+}
+
+// TestClusterNodeThatStopsTellsItsWebhooks: it may never start again.
+func TestClusterNodeThatStopsTellsItsWebhooks(t *testing.T) {
+	t.Parallel()
+	r, hooks := startRedis(t), startReceiver(t)
+	o := withHooks(t, nil, hooks.hook("/hook", nil))
+	o.env = r.environment(map[string]string{"RESOUND_WEBHOOKS_STORE": filepath.Join(t.TempDir(), "kept")})
+	s := start(t, o)
+	open(t, s).join(t, "news", "")
+	s.signal(t, syscall.SIGTERM)
+	if code := s.wait(t); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	expectEvents(t, accepted(t, hooks.deliveries(t)), hookOf("channel_occupied", "news"), hookOf("channel_vacated", "news"))
 }
 
 // TestClusterWithPusherJS spreads stock clients over nodes.

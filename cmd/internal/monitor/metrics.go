@@ -74,6 +74,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	e.reactors(s.Reactors)
 	e.http(&s)
 	e.webhooks(s.Webhooks)
+	e.cluster(&s)
 	e.closes(&s)
 	e.custom(s.Custom)
 	if c.soketiPort != "" {

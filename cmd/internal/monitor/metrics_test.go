@@ -25,6 +25,8 @@ func full(apps int) Snapshot {
 		Closes:      []CloseCount{{4100, "Connection reads too slowly", 2}, {4100, "Server is over capacity", 3}, {4999, "closed by the peer", 4}, {3000, "closed by the peer", 5}, {1006, "connection lost", 6}},
 		Errors:      []ErrorCount{{4009, 1}},
 		Refusals:    []ErrorCount{{4001, 2}},
+		Redis:       RedisDegraded,
+		Cluster:     &Cluster{Nodes: 1, Topics: 2, Spooled: 3, Published: 4, Received: 5, Unwanted: 6, Junk: 7, Dropped: 8, Fenced: 9, Reconnects: 10},
 	}
 	for i := range apps {
 		s.Apps = append(s.Apps, App{
@@ -63,6 +65,17 @@ func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 		`resound_errors_total{code="4009"} 1`,
 		`resound_webhook_events_dropped_total{reason="queue_full"} 7`,
 		`resound_webhook_events_waiting{state="held"} 5`,
+		`resound_cluster_degraded 1`,
+		`resound_cluster_nodes 1`,
+		`resound_cluster_topics 2`,
+		`resound_cluster_spooled_publications 3`,
+		`resound_cluster_publications_sent_total 4`,
+		`resound_cluster_publications_received_total 5`,
+		`resound_cluster_publications_unwanted_total 6`,
+		`resound_cluster_junk_messages_total 7`,
+		`resound_cluster_publications_dropped_total 8`,
+		`resound_cluster_fenced_total 9`,
+		`resound_cluster_reconnects_total 10`,
 		`soketi_connected{app_id="app-0000",port="8080"} 1`,
 		`soketi_new_connections_total{app_id="app-0000",port="8080"} 4`,
 		`soketi_new_disconnections_total{app_id="app-0000",port="8080"} 5`,
@@ -97,7 +110,7 @@ func TestSoketiNamesAreThereOnRequestOnly(t *testing.T) {
 }
 
 func TestANodeWithNothingHasMetrics(t *testing.T) {
-	if got := scrape(t, Snapshot{}, 0); !strings.Contains(got, "resound_panics_total 0\n") || strings.Contains(got, "webhook") {
+	if got := scrape(t, Snapshot{}, 0); !strings.Contains(got, "resound_panics_total 0\n") || strings.Contains(got, "webhook") || strings.Contains(got, "cluster") {
 		t.Errorf("got %s", got)
 	}
 }

@@ -8,6 +8,13 @@ const (
 	StateDraining = "draining"
 )
 
+// States of what connects a node with others.
+const (
+	RedisOff       = "off" // the node is alone
+	RedisConnected = "connected"
+	RedisDegraded  = "degraded" // out of reach
+)
+
 // Snapshot is a node at one moment; each counter is read at a moment of its own.
 // Counters begin when the node starts.
 type Snapshot struct {
@@ -18,23 +25,23 @@ type Snapshot struct {
 	StartedAt time.Time `json:"started_at"`
 	Uptime    float64   `json:"uptime_seconds"`
 
-	Connections Connections   `json:"connections"`
-	Channels    int           `json:"channels"`
-	Totals      Totals        `json:"totals"`
-	Rates       Rates         `json:"rates"`
-	Process     Process       `json:"process"`
-	Reactors    []Reactor     `json:"reactors"`
-	Apps        []App         `json:"apps"` // in the order of their ids
-	HTTP        HTTP          `json:"http"`
-	Shield      Shield        `json:"shield"`
-	Webhooks    *Webhooks     `json:"webhooks"` // nil: no app has any
-	Closes      []CloseCount  `json:"closes"`   // the most frequent first
-	Errors      []ErrorCount  `json:"errors"`   // told to clients, by code
-	Refusals    []ErrorCount  `json:"refusals"` // connections refused, by code
-	Redis       string        `json:"redis"`    // "off"
-	Nodes       []ClusterNode `json:"nodes"`    // of the cluster, this one included
-	Watch       Watch         `json:"watch"`
-	Custom      []Custom      `json:"custom"` // counted by the applications, in the order of apps and names
+	Connections Connections  `json:"connections"`
+	Channels    int          `json:"channels"`
+	Totals      Totals       `json:"totals"`
+	Rates       Rates        `json:"rates"`
+	Process     Process      `json:"process"`
+	Reactors    []Reactor    `json:"reactors"`
+	Apps        []App        `json:"apps"` // in the order of their ids
+	HTTP        HTTP         `json:"http"`
+	Shield      Shield       `json:"shield"`
+	Webhooks    *Webhooks    `json:"webhooks"` // nil: no app has any
+	Closes      []CloseCount `json:"closes"`   // the most frequent first
+	Errors      []ErrorCount `json:"errors"`   // told to clients, by code
+	Refusals    []ErrorCount `json:"refusals"` // connections refused, by code
+	Redis       string       `json:"redis"`    // "off", "connected" or "degraded"
+	Cluster     *Cluster     `json:"cluster"`  // nil: the node is alone
+	Watch       Watch        `json:"watch"`
+	Custom      []Custom     `json:"custom"` // counted by the applications, in the order of apps and names
 }
 
 // Watch is how the node's own monitoring does.
@@ -166,7 +173,16 @@ type ErrorCount struct {
 	Count uint64 `json:"count"`
 }
 
-// ClusterNode is a node of the cluster.
-type ClusterNode struct {
-	ID string `json:"id"`
+// Cluster is what a node tells of the others, and of what it exchanges with them.
+type Cluster struct {
+	Nodes      int    `json:"nodes"`   // this one included; 0 while degraded
+	Topics     int    `json:"topics"`  // subscribed on the bus
+	Spooled    int    `json:"spooled"` // publications that wait to be sent
+	Published  uint64 `json:"published"`
+	Received   uint64 `json:"received"`
+	Unwanted   uint64 `json:"unwanted"` // received for nobody here
+	Junk       uint64 `json:"junk"`     // not understood
+	Dropped    uint64 `json:"dropped"`  // publications that did not fit the spool
+	Fenced     uint64 `json:"fenced"`   // times the node lost its lease
+	Reconnects uint64 `json:"reconnects"`
 }

@@ -11,6 +11,7 @@ import (
 	"resound/channels/cluster"
 	"resound/channels/cluster/redis"
 	"resound/cmd/internal/config"
+	"resound/cmd/internal/monitor"
 )
 
 const (
@@ -57,10 +58,43 @@ func redisOptions(s *config.Scaling, log *slog.Logger) redis.Options {
 	return o
 }
 
+// clusterSnapshot returns the state of Redis and, unless the node is alone, that of
+// the cluster.
+func (n *Node) clusterSnapshot() (string, *monitor.Cluster) {
+	if n.cluster == nil {
+		return monitor.RedisOff, nil
+	}
+	state, x := monitor.RedisConnected, n.cluster.Stats()
+	if x.Degraded {
+		state = monitor.RedisDegraded
+	}
+	return state, &monitor.Cluster{
+		Nodes:      x.Nodes,
+		Topics:     x.Topics,
+		Spooled:    x.Spooled,
+		Published:  x.Published,
+		Received:   x.Received,
+		Unwanted:   x.Unwanted,
+		Junk:       x.Junk,
+		Dropped:    x.Dropped,
+		Fenced:     x.Fenced,
+		Reconnects: x.Reconnect,
+	}
+}
+
 func (n *Node) leaveCluster() {
+	if n.cluster == nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	if err := n.cluster.Close(ctx); err != nil {
+	if err := n.cluster.Leave(ctx); err != nil {
 		n.log.Warn("the cluster was not left in time, others will clean up", "error", err)
+	}
+}
+
+func (n *Node) closeCluster() {
+	if n.cluster != nil {
+		_ = n.cluster.Close(context.Background()) // after Leave it waits for nobody
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"resound/loop"
 	"resound/pusher"
 	"resound/pusher/rest"
+	"resound/pusher/webhook"
 )
 
 const (
@@ -45,6 +46,7 @@ type Node struct {
 	log      *slog.Logger
 	protocol *pusher.Node
 	cluster  cluster.Adapter          // nil: the node is alone
+	outbox   webhook.Outbox           // nil: in memory
 	shards   []*pusher.Shard          // by reactor
 	webhooks atomic.Pointer[webhooks] // nil while no app has any; see reloading
 	engine   *loop.Engine
@@ -91,7 +93,11 @@ func New(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	hooks, err := newWebhooks(o.Config, o.Logger)
+	if n.cluster, err = newCluster(&o); err != nil {
+		return nil, err
+	}
+	n.outbox = newOutbox(n.cluster)
+	hooks, err := newWebhooks(o.Config, n.outbox, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -101,10 +107,6 @@ func New(o Options) (_ *Node, err error) {
 			hooks.close() // puts back what it took from the store
 		}
 	}()
-	n.cluster, err = newCluster(&o)
-	if err != nil {
-		return nil, err
-	}
 	n.protocol, err = pusher.NewNode(pusher.Options{
 		Webhooks:               hooks.orNil(),
 		Cluster:                n.cluster,
@@ -234,7 +236,6 @@ func (n *Node) Run(ctx context.Context) error {
 			n.engine.Close()
 			return fmt.Errorf("scaling: %w", err)
 		}
-		defer n.leaveCluster()
 	}
 
 	ended := make(chan error, 2)
@@ -265,13 +266,16 @@ func (n *Node) Run(ctx context.Context) error {
 	return <-ended
 }
 
-// end makes the node's goroutines end. There is no reload after it.
+// end makes the node's goroutines end. There is no reload after it. What leaving
+// the cluster decides is told by webhooks, which may wait in the cluster.
 func (n *Node) end() {
 	n.die()
 	n.dashboard.Close()
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
+	n.leaveCluster()
 	n.webhooks.Load().close()
+	n.closeCluster()
 }
 
 // drain closes everything at the pace clients can stand.

@@ -73,7 +73,7 @@ func (n *Node) replace(next *config.Config) (control.Reloaded, error) {
 func (n *Node) replaceWebhooks(next *config.Config) error {
 	have := n.webhooks.Load()
 	if have == nil {
-		w, err := newWebhooks(next, n.log)
+		w, err := newWebhooks(next, n.outbox, n.log)
 		if err != nil || w == nil {
 			return err
 		}

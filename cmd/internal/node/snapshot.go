@@ -55,11 +55,10 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Webhooks: n.webhooks.Load().snapshot(),
 		Closes:   closeCounts(&t),
 		Refusals: errorCounts(n.protocol.Refusals()),
-		Redis:    "off",
-		Nodes:    []monitor.ClusterNode{{ID: n.Addr().String()}},
 		Watch:    n.watch(),
 		Custom:   n.custom.All(),
 	}
+	s.Redis, s.Cluster = n.clusterSnapshot()
 	if n.protocol.Draining() {
 		s.State = monitor.StateDraining
 	}
@@ -260,6 +259,9 @@ func (w *webhooks) snapshot() *monitor.Webhooks {
 			{Reason: "not_configured", Events: x.DroppedUnconfigured},
 			{Reason: "shutdown", Events: x.DroppedClosed},
 		},
+	}
+	if o, ok := w.outbox.(outbox); ok {
+		out.Dropped[0].Events += o.Dropped() // taken, and then refused by Redis
 	}
 	for _, d := range x.Destinations {
 		out.QueuedEvents += d.QueuedEvents

@@ -28,12 +28,13 @@ const webhookDrainTimeout = 5 * time.Second
 // webhooks.
 type webhooks struct {
 	dispatcher *webhook.Dispatcher
+	outbox     webhook.Outbox // nil: in memory
 	node       atomic.Pointer[pusher.Node]
 	log        *slog.Logger
 }
 
 // newWebhooks returns nil when no app has any.
-func newWebhooks(c *config.Config, log *slog.Logger) (*webhooks, error) {
+func newWebhooks(c *config.Config, out webhook.Outbox, log *slog.Logger) (*webhooks, error) {
 	apps, err := hookApps(c)
 	if err != nil || len(apps) == 0 {
 		return nil, err
@@ -41,8 +42,8 @@ func newWebhooks(c *config.Config, log *slog.Logger) (*webhooks, error) {
 	if err := checkStore(c.Server.WebhookStore); err != nil {
 		return nil, err
 	}
-	w := &webhooks{log: log}
-	o := webhook.Options{DenyPrivateAddresses: c.Server.DenyPrivateWebhooks, Logger: log, Present: w.present}
+	w := &webhooks{outbox: out, log: log}
+	o := webhook.Options{DenyPrivateAddresses: c.Server.DenyPrivateWebhooks, Logger: log, Present: w.present, Outbox: out}
 	path, err := storePath(&c.Server)
 	if err != nil {
 		log.Warn("webhooks that a stop leaves unsent will be lost", "error", err)

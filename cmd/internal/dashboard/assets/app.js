@@ -151,9 +151,12 @@ function tables(frame) {
     count(a.connections), count(a.channels), count(a.subscriptions),
     rate(appRate(a, 'messages_received', frame)), rate(appRate(a, 'messages_sent', frame)), count(a.events_triggered),
   ]), ...(frame.apps > s.apps.length ? [[`and ${count(frame.apps - s.apps.length)} more`]] : [])], 'no apps')
-  table('nodes', ['Node', '>Connections', '>CPU', '>Memory', 'State'], s.nodes.map((n) => n.id === s.address
-    ? [`${n.id} (this one)`, count(s.connections.open), percent(s.rates.cpu_percent), bytes(s.process.memory_bytes), s.state]
-    : [n.id, '-', '-', '-', '-']), 'none')
+  const others = (s.cluster?.nodes ?? 1) - 1
+  table('nodes', ['Node', '>Connections', '>CPU', '>Memory', 'State'], [
+    [`${s.address} (this one)`, count(s.connections.open), percent(s.rates.cpu_percent), bytes(s.process.memory_bytes), s.state],
+    ...(others > 0 ? [[`and ${count(others)} more`, '-', '-', '-', '-']] : []),
+    ...(s.redis === 'degraded' ? [['the others are out of reach', '-', '-', '-', 'degraded']] : []),
+  ], 'none')
   table('largest', ['Channel', 'App', '>Subscriptions', '>Users'],
     (frame.largest ?? []).map((c) => [c.channel, c.app, count(c.subscriptions), c.users ? count(c.users) : '-']),
     frame.unranked ? 'too many channels to rank' : 'no channel is occupied')

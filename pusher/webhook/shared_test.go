@@ -1,0 +1,118 @@
+package webhook
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// numbered is an Outbox that names its events, as one that nodes share does.
+type numbered struct{ *memory }
+
+func (n numbered) Open(to Destination) (Queue, error) {
+	q, err := n.memory.Open(to)
+	return &numberedQueue{Queue: q}, err
+}
+
+type numberedQueue struct {
+	Queue
+	gone int
+}
+
+func (q *numberedQueue) Peek(ctx context.Context, maxEvents, maxBytes int) ([]Record, error) {
+	records, err := q.Queue.Peek(ctx, maxEvents, maxBytes)
+	named := slices.Clone(records)
+	for i := range named {
+		named[i].ID = strconv.Itoa(q.gone + i)
+	}
+	return named, err
+}
+
+func (q *numberedQueue) Remove(n int) {
+	q.gone += n
+	q.Queue.Remove(n)
+}
+
+func TestEventsOfASharedOutboxCarryTheirIDs(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		outbox Outbox
+		want   [][]string // of each request
+	}{
+		{"shared", numbered{newMemory(10, 1000)}, [][]string{{"0,1"}, {"0,1"}, {"2"}}},
+		{"in memory", nil, [][]string{nil, nil, nil}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &receiver{t: t, answer: func(_ request, n int) (int, error) {
+					if n == 0 {
+						return http.StatusInternalServerError, nil
+					}
+					return http.StatusOK, nil
+				}}
+				d := start(t, Options{Outbox: row.outbox, BatchInterval: time.Millisecond, MaxBatchEvents: 2}, r, testApp("a", Hook{URL: testURL}))
+				for _, channel := range []string{"x", "y", "z"} {
+					d.Publish("a", occupied(channel))
+				}
+				time.Sleep(time.Minute)
+				var got [][]string
+				for _, q := range r.all() {
+					got = append(got, q.header["X-Resound-Event-Ids"])
+				}
+				if !slices.EqualFunc(got, row.want, slices.Equal) {
+					t.Errorf("ids %q, want %q", got, row.want)
+				}
+				if err := d.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// Clients of a node that ends go to others, and the node may never start again.
+func TestANodeThatSharesItsOutboxKeepsNothingBack(t *testing.T) {
+	store := FileStore{Path: filepath.Join(t.TempDir(), "webhooks.jsonl")}
+	closed := func(t *testing.T, patience time.Duration) (took time.Duration, told []string, kept int) {
+		synctest.Test(t, func(t *testing.T) {
+			r := &receiver{t: t}
+			elsewhere := func(_, channel, _ string) bool { return channel == "moved" }
+			d := start(t, Options{Outbox: numbered{newMemory(10, 1000)}, Store: store, Present: elsewhere}, r, testApp("a", Hook{URL: testURL}))
+			d.Publish("a", vacated("moved"))
+			time.Sleep(time.Second)
+			d.Publish("a", vacated("left"))
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			begin := time.Now()
+			if err := d.Close(ctx); err != nil {
+				t.Error(err)
+			}
+			took, told = time.Since(begin), r.events()
+			events, err := store.Load()
+			if err != nil {
+				t.Error(err)
+			}
+			kept = len(events)
+		})
+		return took, told, kept
+	}
+	t.Run("it waits until the time of its events is over", func(t *testing.T) {
+		took, told, kept := closed(t, time.Minute)
+		wantEvents(t, told, "channel_vacated left")
+		if took != 3*time.Second || kept != 0 {
+			t.Errorf("took %v and kept %d, want 3 s and none", took, kept)
+		}
+	})
+	t.Run("what it has no time for is kept", func(t *testing.T) {
+		took, told, kept := closed(t, time.Second)
+		wantEvents(t, told)
+		if took != time.Second || kept != 2 {
+			t.Errorf("took %v and kept %d, want 1 s and 2", took, kept)
+		}
+	})
+}
