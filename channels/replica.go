@@ -8,7 +8,8 @@ import "time"
 //	           Watch            Watched
 //	channel: ------------> asked ---------> settled
 //	                         ^                 |
-//	                         +---- Restate ----+
+//	                         +- Restate, or ---+
+//	                            Missing
 //
 //	          roster known      Seat            Seated, and in the roster
 //	user:    ------------> or  ------> asked ------------> seated
@@ -76,6 +77,17 @@ func (d *Directory) settle(c *occupied) {
 	if c.replica.waits {
 		c.replica.waits = false
 		d.link.Settled(c.name, "", c.interest)
+	}
+}
+
+// Missing notes that publications and edges of a channel may be missed: who
+// subscribes waits until Watched is called.
+func (d *Directory) Missing(name string) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.occupied[name]; ok && !s.cut {
+		c.replica.settled, c.replica.own = false, nil
 	}
 }
 

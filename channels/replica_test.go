@@ -342,6 +342,35 @@ func TestUsersInACluster(t *testing.T) {
 	})
 }
 
+func TestASubscriptionWaitsWhileMessagesMayBeMissed(t *testing.T) {
+	d, s := connected()
+	subscribe := func(waiting bool) func() {
+		return func() {
+			if got := d.Subscribe("c", 1, epoch).Waiting; got != waiting {
+				t.Errorf("waiting is %v, want %v", got, waiting)
+			}
+		}
+	}
+	s.run(t, []step{
+		{"the first asks", subscribe(true), "watch c, hold c 1"},
+		{"the answer", func() { d.Watched("c", nil) }, "settled c 10"},
+		{"the bus is lost", func() { d.Missing("c") }, ""},
+		{"the second waits", subscribe(true), "hold c 2"},
+		{"one leaves", func() { d.Unsubscribe("c", 1, false) }, "hold c 1"},
+		{"the other too: the answer comes yet", func() { d.Unsubscribe("c", 1, true) }, "hold c 0"},
+		{"and ends the watch", func() { d.Watched("c", nil) }, "unwatch c"},
+	})
+	u := channels.NewUsers(s.told)
+	u.Connect(s)
+	s.run(t, []step{
+		{"ann signs in", func() { u.SignIn("ann", 1) }, "watch ann, hold ann 1"},
+		{"the answer for ann", func() { u.Answered("ann", true) }, "settled ann 10"},
+		{"the bus is lost again", func() { u.Missing("ann") }, ""},
+		{"a watcher waits", func() { u.Watch("ann", 2) }, ""},
+		{"the answer again", func() { u.Answered("ann", true) }, "settled ann 110"},
+	})
+}
+
 func TestAStateThatMayLackNodesTakesNobodyAway(t *testing.T) {
 	d, s := connected()
 	join := func() { d.Join("presence-c", 1, user("ann"), 0, nil, epoch) }

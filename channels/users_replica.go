@@ -15,6 +15,17 @@ func (u *Users) Answered(id string, online bool) {
 	u.drop(s, x)
 }
 
+// Missing notes that what is sent to a user, and its coming and going, may be
+// missed: who signs in or watches waits until Answered is called.
+func (u *Users) Missing(id string) {
+	s := u.stripe(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x, ok := s.users[id]; ok && !s.cut {
+		x.settled = false
+	}
+}
+
 func (u *Users) settle(x *user) {
 	if x.waits {
 		x.waits = false

@@ -88,6 +88,19 @@ func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
 	a.directory.Watched(c.Name, d.state(s))
 }
 
+// Missing implements cluster.Deliverer.
+func (d deliverer) Missing(c cluster.Channel) {
+	a := d.app(c)
+	if a == nil {
+		return
+	}
+	if id, ok := userOf(c); ok {
+		a.users.Missing(id)
+		return
+	}
+	a.directory.Missing(c.Name)
+}
+
 func (d deliverer) state(s *cluster.Snapshot) *channels.State {
 	if s == nil {
 		return nil

@@ -182,6 +182,10 @@ type Deliverer interface {
 	// a snapshot it also comes unasked, when messages may have been missed.
 	Watched(c Channel, s *Snapshot)
 
+	// Missing tells that from now on publications and edges of a watched channel may
+	// be missed, until the next Watched, which comes unasked.
+	Missing(c Channel)
+
 	// Edge is told to every node that watches the channel.
 	Edge(e Edge)
 

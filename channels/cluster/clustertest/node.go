@@ -118,6 +118,9 @@ func (n *Node) Watched(c cluster.Channel, s *cluster.Snapshot) {
 	})
 }
 
+// Missing implements cluster.Deliverer.
+func (n *Node) Missing(c cluster.Channel) { n.about(c, func(*Following) {}) }
+
 // Edge implements cluster.Deliverer.
 func (n *Node) Edge(e cluster.Edge) {
 	n.about(e.Channel, func(f *Following) {

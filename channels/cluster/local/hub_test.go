@@ -36,6 +36,7 @@ func (e *ear) Deliver(p cluster.Publication, mine bool) {
 	e.note("deliver %s %v", p.Payload, mine)
 }
 func (e *ear) Watched(c cluster.Channel, _ *cluster.Snapshot) { e.note("watched %s", c.Name) }
+func (e *ear) Missing(c cluster.Channel)                      { e.note("missing %s", c.Name) }
 func (e *ear) Edge(d cluster.Edge)                            { e.note("edge %s %d", d.Channel.Name, d.Kind) }
 
 func (e *ear) Decided(d cluster.Edge) { e.note("decided %s %d", d.Channel.Name, d.Kind) }

@@ -232,8 +232,8 @@ func (b *bus) completeSnapshots() {
 	}
 }
 
-// unsubscribed notes that a topic's messages were missed: channels whose state is
-// followed are answered again.
+// unsubscribed notes that a topic's messages are missed: its channels are answered
+// again.
 func (b *bus) unsubscribed(id uint32, t *topic, epoch uint64) {
 	if t.subscribed != nil {
 		b.count(-1)
@@ -241,11 +241,9 @@ func (b *bus) unsubscribed(id uint32, t *topic, epoch uint64) {
 	t.subscribed = nil
 	b.mark(id, t)
 	for _, r := range t.channels {
-		if !r.snapshot {
-			continue
-		}
+		b.adapter.missing(r.channel, id, epoch)
 		b.adapter.begin(r, id, epoch, true)
-		if !slices.ContainsFunc(t.asked, func(a request) bool { return a.snapshot && a.channel == r.channel }) {
+		if !slices.ContainsFunc(t.asked, func(a request) bool { return a == r }) {
 			t.asked = append(t.asked, r)
 		}
 	}

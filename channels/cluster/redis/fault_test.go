@@ -18,6 +18,7 @@ type listener struct {
 	delivered map[string][]string // channel -> payloads
 	decided   []cluster.Edge
 	watched   map[string]int
+	missing   map[string]int
 	seated    map[string]uint64
 	degraded  bool
 	restated  int
@@ -25,7 +26,7 @@ type listener struct {
 }
 
 func newListener() *listener {
-	l := &listener{delivered: make(map[string][]string), watched: make(map[string]int), seated: make(map[string]uint64)}
+	l := &listener{delivered: make(map[string][]string), watched: make(map[string]int), missing: make(map[string]int), seated: make(map[string]uint64)}
 	l.changed.L = &l.mu
 	return l
 }
@@ -44,8 +45,10 @@ func (l *listener) Deliver(p cluster.Publication, _ bool) {
 func (l *listener) Watched(c cluster.Channel, _ *cluster.Snapshot) {
 	l.note(func() { l.watched[c.Name]++ })
 }
-func (l *listener) Edge(cluster.Edge)      {}
-func (l *listener) Decided(e cluster.Edge) { l.note(func() { l.decided = append(l.decided, e) }) }
+func (l *listener) Missing(c cluster.Channel) { l.note(func() { l.missing[c.Name]++ }) }
+func (l *listener) Edge(cluster.Edge)         {}
+func (l *listener) Decided(e cluster.Edge)    { l.note(func() { l.decided = append(l.decided, e) }) }
+
 func (l *listener) Seated(_ cluster.Channel, userID string, seq uint64) {
 	l.note(func() { l.seated[userID] = seq })
 }
@@ -211,8 +214,8 @@ func TestSubscriptionsComeBackAfterTheirConnectionWasKilled(t *testing.T) {
 	l.until(t, "watched", func() bool { return len(l.watched) == 600 })
 	s.do("CLIENT", "KILL", "TYPE", "pubsub")
 	l.until(t, "answered again", func() bool {
-		for i := 0; i < 600; i += 2 {
-			if l.watched[fmt.Sprint("chat", i)] < 2 {
+		for i := range 600 {
+			if name := fmt.Sprint("chat", i); l.watched[name] < 2 || l.missing[name] != 1 {
 				return false
 			}
 		}

@@ -81,6 +81,16 @@ func (a *Adapter) begin(r request, topic uint32, epoch uint64, fresh bool) {
 	w.waiting = w.waiting || r.snapshot || w.fresh
 }
 
+// missing tells that messages of a watched channel may be missed.
+func (a *Adapter) missing(c cluster.Channel, topic uint32, epoch uint64) {
+	s := a.stripe(topic)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watches[c] != nil && epoch == a.epoch.Load() {
+		a.deliverer.Missing(c)
+	}
+}
+
 // finish answers Watch with sn, which is nil when no snapshot was asked for, and
 // goes on with what was held back. False means that the snapshot must be read again.
 func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *cluster.Snapshot) bool {
