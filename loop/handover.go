@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -63,7 +64,10 @@ type HTTPConn struct {
 	once    sync.Once
 }
 
-var _ net.Conn = (*HTTPConn)(nil)
+var (
+	_ net.Conn     = (*HTTPConn)(nil)
+	_ syscall.Conn = (*HTTPConn)(nil)
+)
 
 // Read reads what was handed over, then from the socket.
 func (c *HTTPConn) Read(b []byte) (int, error) {
@@ -106,7 +110,7 @@ func (c *HTTPConn) CloseWrite() error {
 			return err
 		}
 	}
-	raw, err := c.file.SyscallConn()
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -123,6 +127,10 @@ func (c *HTTPConn) SetReadDeadline(t time.Time) error { return c.file.SetReadDea
 
 // SetWriteDeadline bounds writing.
 func (c *HTTPConn) SetWriteDeadline(t time.Time) error { return c.file.SetWriteDeadline(t) }
+
+// SyscallConn is the socket's, for those who want to know whether the peer is still
+// there. What is read or written over it goes past TLS.
+func (c *HTTPConn) SyscallConn() (syscall.RawConn, error) { return c.file.SyscallConn() }
 
 // Reactor is the one the connection was handed over from.
 func (c *HTTPConn) Reactor() *Reactor { return c.reactor }
