@@ -41,6 +41,9 @@ func (r *run) openVisits(s *subject, fleet *population.Fleet, members int) (*vis
 	v := &visits{subject: s, run: r, fleet: fleet, members: members, channel: "presence-" + r.channel}
 	o := r.options(s)
 	o.Channel, o.Connections, o.App = v.channel, members, &s.target.App
+	// Members tell each other of their arrival, N(N-1)/2 times: a server that is late
+	// with that may put the next ones off.
+	o.Retry = r.settings.stormRetry
 	if err := r.openFleet(s, fleet, o); err != nil {
 		return nil, err
 	}
