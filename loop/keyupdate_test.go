@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"net"
 	"testing"
+	"time"
 
 	"resound/loop"
 )
@@ -19,8 +20,14 @@ import (
 // read no answer: what waits for it is bounded like everything else.
 func TestTLSKeyUpdatesThatNobodyReads(t *testing.T) {
 	e, _, addr := startTLS(t, loop.Options{MaxOutboundBytes: 16 << 10})
-	healthy := openTLS(t, dialTCP(t, addr), clientTLS(), "healthy")
-	c := dialTCP(t, addr)
+	spectator, c := dialTCP(t, addr), dialTCP(t, addr)
+	for _, raw := range []net.Conn{spectator, c} {
+		// Thousands of new keys take their time on a busy host.
+		if err := raw.SetDeadline(time.Now().Add(10 * patience)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	healthy := openTLS(t, spectator, clientTLS(), "healthy")
 	if err := c.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
 	}
