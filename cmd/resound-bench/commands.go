@@ -115,8 +115,8 @@ others' latency before and during the storm. A lost event makes the run fail.`,
 func newSoak() *cobra.Command {
 	return newScenario("soak", "A mix of all for a long time",
 		`Streams events to all connections while others subscribe to many channels, come
-and go on a presence channel, and drop and return. Fails when the server's memory
-or descriptors grow, or when a delivery is lost, repeated or out of order.`,
+and go on a presence channel, and drop and return. Fails when the server's memory,
+descriptors or goroutines grow, or when a delivery is lost, repeated or out of order.`,
 		bench.Soak, func(cmd *cobra.Command, s *bench.Settings) {
 			connectionFlags(cmd, s, "1000")
 			cmd.Flags().DurationVar(&s.Duration, "duration", 0, "how long (default 1h)")
