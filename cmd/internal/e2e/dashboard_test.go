@@ -97,7 +97,7 @@ func TestDashboardInChromium(t *testing.T) {
 
 	// Figures of the last hour come from the history, which has the first within ten
 	// seconds.
-	for selector, value := range map[string]string{"#range": "3600", "#scope": testApp.id} {
+	for selector, value := range map[string]string{"#range": "3600", "#scope": "app/" + testApp.id} {
 		b.do(t, "choose", arguments{"client": page, "selector": selector, "value": value, "timeout": patience.Milliseconds() / 2})
 	}
 	for _, label := range []string{"Events triggered a second: ", "Connections: open 13"} {
