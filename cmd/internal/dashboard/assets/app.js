@@ -158,6 +158,7 @@ function nodeTable({ snapshot: s }, nodes) {
   if (unlisted > 0) rows.push([`and ${count(unlisted)} more`, ...dashes(9)])
   if (s.redis === 'degraded') rows.push({ className: 'firing', cells: ['the others', 'out of reach', ...dashes(8)] })
   const columns = mixed ? 10 : 9
+  $('nodes').closest('section').classList.toggle('wide', nodes.length > 1)
   table('nodes', ['Node', 'State', '>Up', '>Connections', '>In /s', '>Out /s', '>CPU', '>Memory', '>Lag', 'Version'].slice(0, columns),
     rows.map((row) => row.cells ? { ...row, cells: row.cells.slice(0, columns) } : row.slice(0, columns)), 'none')
 }
@@ -276,7 +277,7 @@ const nodeCharts = [
   { title: 'Channels', format: count, series: [{ name: 'channels', label: 'occupied' }] },
   { title: 'Errors a second', format: rate, series: [{ name: 'errors', label: 'told to clients' }, { name: 'http_errors', label: 'HTTP 4xx, 5xx' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 const appCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
@@ -289,7 +290,7 @@ const peerCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
   { title: 'Messages a second', format: rate, series: [{ name: 'messages_received', label: 'in' }, { name: 'messages_sent', label: 'out' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 
 let charts = []
@@ -373,6 +374,7 @@ function remember(frame, nodes) {
     const values = (live.series[name] ??= Array(length - 1).fill(null))
     values.push(now[name] ?? null)
     if (values.length > liveFrames) values.shift()
+    if (values.every((v) => v === null)) delete live.series[name]
   }
   if (live.times.length > liveFrames) live.times.shift()
   if ($('range').value === '0' || /^(node|cluster)/.test($('scope').value)) redraw()
