@@ -109,6 +109,7 @@ const (
 	defaultStormRate          = 5_000.0
 	defaultWatchers           = 500
 	defaultWebhookRate        = 5_500.0
+	defaultWatchedRounds      = 7
 	defaultSoakDuration       = time.Hour
 )
 

@@ -142,11 +142,20 @@ type Adapter interface {
 	SetConnections(app string, connections int64)
 	OtherConnections(app string) int64
 
+	// Describe states a text about this node, for others to show; only the latest
+	// counts. It leaves with the next heartbeat, outlives outages, and is gone when
+	// the node is. The error says that it exceeds MaxDescriptionBytes.
+	Describe(text string) error
+
 	// Queries ask the shared state, never another node. They return ErrDegraded
 	// when it is out of reach.
 	Channel(ctx context.Context, c Channel) (Occupancy, error)
 	Channels(ctx context.Context, app, prefix string) ([]NamedOccupancy, error)
 	Members(ctx context.Context, c Channel) ([]Member, error)
+
+	// Nodes returns the nodes of the cluster, this one included, by name; the first
+	// MaxNodes when there are more.
+	Nodes(ctx context.Context) ([]Node, error)
 
 	Stats() Stats
 }

@@ -138,6 +138,19 @@ go to all other connections as in fanout. The ratio of the two is the webhook's.
 		})
 }
 
+func newWatched() *cobra.Command {
+	return newScenario("watched", "What an open dashboard and scraped metrics cost the fan-out of a spawned server",
+		`Events go to all connections as in fanout. In every other round a page of the
+dashboard is open, with its figures and its tail of events, and /metrics is scraped
+every second. The ratio of the two is what looking costs.`,
+		bench.Watched, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			payloadFlag(cmd, s)
+			cmd.Flags().Var((*secondsValue)(&s.Duration), "seconds", "length of a round (default 3)")
+			cmd.Flags().IntVar(&s.Rounds, "rounds", 0, "rounds of each kind (default 7)")
+		})
+}
+
 func connectionFlags(cmd *cobra.Command, s *bench.Settings, connections string) {
 	cmd.Flags().IntVar(&s.Connections, "connections", 0, "connections with one subscription each (default "+connections+")")
 	cmd.Flags().IntVar(&s.PerProcess, "per-process", 0, "connections of one client process (default as many as its descriptors allow)")

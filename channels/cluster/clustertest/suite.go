@@ -116,6 +116,7 @@ func Run(t *testing.T, open func(t *testing.T) Cluster) {
 		{"random joins and leaves at the same time are decided once each", randomRace},
 		{"queries ask the whole cluster", queries},
 		{"connections of the others are summed", connections},
+		{"nodes tell of themselves as long as they are there", described},
 		{"terminate reaches every other node", terminate},
 		{"close takes back what the node stated and tells it", closeTakesBack},
 		{"a killed node is cleaned up by exactly one survivor", killed},

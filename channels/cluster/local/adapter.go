@@ -22,6 +22,8 @@ type Adapter struct {
 	degraded    bool // as the Deliverer was told
 	watched     map[cluster.Channel]bool
 	connections map[string]int64
+	number      int    // its name
+	description string // Describe
 	spool       []cluster.Publication
 	stats       cluster.Stats
 }

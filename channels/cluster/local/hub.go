@@ -17,6 +17,7 @@ type Hub struct {
 	telling  *Adapter // whose Deliverer it calls
 	down     bool
 	seq      uint64
+	made     int        // adapters
 	adapters []*Adapter // those that started and were not closed or killed
 	channels map[cluster.Channel]*channel
 	swept    time.Time
@@ -41,7 +42,10 @@ func NewShuffledHub(seed uint64) *Hub {
 
 // NewAdapter returns the adapter of one more node.
 func (h *Hub) NewAdapter() *Adapter {
-	return &Adapter{hub: h, watched: make(map[cluster.Channel]bool), connections: make(map[string]int64)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.made++
+	return &Adapter{hub: h, number: h.made, watched: make(map[cluster.Channel]bool), connections: make(map[string]int64)}
 }
 
 // Settle waits until nothing is on its way, apart from what concerns paused

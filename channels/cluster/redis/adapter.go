@@ -33,6 +33,8 @@ type Adapter struct {
 	seen     seen
 	lease    lease
 
+	description description
+
 	// cleaning orders the calls of purgeScript, by the cleaner and by Close.
 	cleaning sync.Mutex
 

@@ -279,6 +279,13 @@ func TestTLSWithACLAndDatabase(t *testing.T) {
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("kept"), Keep: time.Minute})
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("plain")})
 	l.until(t, "delivered", func() bool { return len(l.delivered[c.Name]) == 2 })
+	if err := a.Describe("me"); err != nil {
+		t.Error(err)
+	}
+	l.until(t, "described", func() bool {
+		nodes, err := publisher.Nodes(t.Context())
+		return err == nil && len(nodes) == 2 && nodes[0].Text+nodes[1].Text == "me"
+	})
 	q := openQueue(t, a, OutboxOptions{})
 	put(t, q, "event")
 	drain(t, q, 1)

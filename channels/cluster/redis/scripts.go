@@ -33,6 +33,9 @@ var querySource string
 //go:embed lease.lua
 var leaseSource string
 
+//go:embed describe.lua
+var describeSource string
+
 //go:embed outbox.lua
 var outboxSource string
 
@@ -44,8 +47,9 @@ var (
 	queryScript    = newScript(commonSource + querySource)
 	leaseScript    = newScript(leaseSource)
 	outboxScript   = newScript(outboxSource)
+	describeScript = newScript(describeSource)
 
-	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, leaseScript, outboxScript}
+	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, leaseScript, outboxScript, describeScript}
 )
 
 // script is a Lua script and the name under which Redis keeps it.
@@ -65,7 +69,7 @@ func (p *script) command(c rueidis.CommandClient, key string, args []string, sou
 }
 
 // call is one run of a script. args begin with the publishing command for all
-// scripts but leaseScript.
+// scripts but leaseScript and describeScript.
 type call struct {
 	script *script
 	key    string

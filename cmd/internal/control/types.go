@@ -22,6 +22,10 @@ var (
 type Node interface {
 	Snapshot() monitor.Snapshot
 
+	// Nodes returns the nodes of the cluster, this one first and alone while the
+	// others are out of reach; nil when the node is alone for good.
+	Nodes(ctx context.Context) []monitor.Node
+
 	// Connections calls yield for every open connection that q asks for, until it
 	// returns an error. It takes its time, so as not to hold the reactors up.
 	// ErrUnknownApp says that q names no app.
@@ -53,6 +57,12 @@ type Node interface {
 
 	// DashboardLink makes a link that opens the dashboard once.
 	DashboardLink() (string, error)
+}
+
+// Status is the answer of Client.Status.
+type Status struct {
+	monitor.Snapshot
+	Nodes []monitor.Node `json:"nodes"` // Node.Nodes
 }
 
 // ConnectionQuery chooses connections; an empty field chooses all.

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,6 +38,10 @@ type fakeNode struct {
 
 func (n *fakeNode) Snapshot() monitor.Snapshot {
 	return monitor.Snapshot{Version: "fake", Channels: 3 + n.channels, Apps: make([]monitor.App, 1+n.apps)}
+}
+
+func (*fakeNode) Nodes(context.Context) []monitor.Node {
+	return []monitor.Node{{ID: "a", Self: true, Figures: &monitor.Figures{Address: "ws1:8080"}}, {ID: "b"}}
 }
 
 func (*fakeNode) Channels(app, prefix string) ([]control.Channel, error) {

@@ -44,6 +44,21 @@ func (b browser) photograph(t *testing.T, page, name string, width, height int, 
 	}
 }
 
+// expectAccessible fails for everything that keeps people out of a page, in both
+// of its colours.
+func (b browser) expectAccessible(t *testing.T, page string) {
+	t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		var found []string
+		if err := json.Unmarshal(b.do(t, "inaccessible", arguments{"client": page, "scheme": scheme}), &found); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range found {
+			t.Errorf("%s: %s", scheme, text)
+		}
+	}
+}
+
 func TestDashboardInChromium(t *testing.T) {
 	t.Parallel()
 	b := browse(t)
@@ -92,12 +107,13 @@ func TestDashboardInChromium(t *testing.T) {
 	b.click(t, page, `#inspected button:text-is("who")`)
 	b.text(t, page, `#members:has-text("12 users")`)
 
+	b.expectAccessible(t, page)
 	b.photograph(t, page, "dashboard.png", 1280, 1500, "light")
 	b.photograph(t, page, "dashboard-phone.png", 390, 1300, "dark")
 
 	// Figures of the last hour come from the history, which has the first within ten
 	// seconds.
-	for selector, value := range map[string]string{"#range": "3600", "#scope": testApp.id} {
+	for selector, value := range map[string]string{"#range": "3600", "#scope": "app/" + testApp.id} {
 		b.do(t, "choose", arguments{"client": page, "selector": selector, "value": value, "timeout": patience.Milliseconds() / 2})
 	}
 	for _, label := range []string{"Events triggered a second: ", "Connections: open 13"} {
@@ -105,6 +121,7 @@ func TestDashboardInChromium(t *testing.T) {
 	}
 	b.click(t, page, "#logout")
 	b.text(t, page, `label:text-is("Password")`)
+	b.expectAccessible(t, page)
 	if n := b.count(page, "page_error", ""); n != 0 {
 		t.Errorf("%d errors on the page:\n%s", n, b.history(page))
 	}

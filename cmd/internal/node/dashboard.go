@@ -150,5 +150,5 @@ func (n *Node) alertName() string {
 	if name := n.config.Load().Server.Hostname; name != "" {
 		return name
 	}
-	return n.Addr().String()
+	return n.address()
 }

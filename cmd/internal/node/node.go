@@ -32,7 +32,7 @@ const (
 
 	// recountInterval is how often subscription counts that were held back are
 	// looked at, the counters that rates are made of are read, and the cluster is
-	// told of connections.
+	// told of connections and figures.
 	recountInterval = time.Second
 
 	// httpDrainTimeout is how long HTTP requests under way may take to end.
@@ -320,6 +320,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 			n.protocol.Recount()
 			n.protocol.StateConnections()
 			n.meter.Observe(n.reading())
+			n.describe()
 		case <-certificates.C:
 			n.cert.look(n.log)
 		case <-memory.C:

@@ -28,7 +28,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Version:   n.options.Version,
 		PID:       os.Getpid(),
 		Address:   n.Addr().String(),
-		State:     monitor.StateRunning,
+		State:     n.state(),
 		StartedAt: n.startedAt,
 		Uptime:    time.Since(n.startedAt).Seconds(),
 		Connections: monitor.Connections{
@@ -59,9 +59,6 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Custom:   n.custom.All(),
 	}
 	s.Redis, s.Cluster = n.clusterSnapshot()
-	if n.protocol.Draining() {
-		s.State = monitor.StateDraining
-	}
 	for _, r := range n.engine.Reactors() {
 		x := r.Stats()
 		s.Reactors = append(s.Reactors, monitor.Reactor{
