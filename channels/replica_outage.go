@@ -70,7 +70,7 @@ func (d *Directory) Restate() {
 				d.seat(s, c, p)
 			}
 		}
-		// After the seats, so that the state has them.
+		// After the seats and what was taken back, so that the state knows of both.
 		d.link.Watch(c.name)
 	})
 }

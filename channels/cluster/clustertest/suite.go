@@ -112,6 +112,7 @@ func Run(t *testing.T, open func(t *testing.T) Cluster) {
 		{"a user is added with the first seat and removed with the last", membersOnce},
 		{"a user who is seated has been told to those who follow", seatedIsTold},
 		{"statements made twice change nothing", statementsRepeat},
+		{"a snapshot knows what was stated before it was asked for", snapshotKnowsStatements},
 		{"random joins and leaves agree with a model after every step", randomSteps},
 		{"random joins and leaves at the same time are decided once each", randomRace},
 		{"queries ask the whole cluster", queries},
@@ -343,6 +344,24 @@ func statementsRepeat(s *suite) {
 		s.t.Errorf("subscriptions: got %d, want 1", got)
 	}
 	equal(s.t, "decided", kinds(n[0].takeDecided(), c), []cluster.EdgeKind{cluster.MemberAdded, cluster.Occupied})
+}
+
+func snapshotKnowsStatements(s *suite) {
+	n := s.start(1)[0]
+	other := channelOf("presence-other")
+	for round := range 20 {
+		c := channelOf("presence-room")
+		n.watch(c, true)
+		n.seat(c, "gone")
+		// Statements that are still on their way must not be overtaken.
+		for i := range 300 {
+			n.Seat(other, memberOf(fmt.Sprint("user", round, "-", i)))
+		}
+		n.Seat(c, memberOf("ann"))
+		n.Unseat(c, "gone")
+		f := n.watch(c, true)
+		equal(s.t, "members", f.Snapshot.Members, []cluster.Member{memberOf("ann")})
+	}
 }
 
 func queries(s *suite) {

@@ -191,12 +191,19 @@ func (a *Adapter) fail(err error) {
 
 func (a *Adapter) state(c cluster.Channel, st statement) {
 	topic := a.names.topic(c)
-	a.flushers[bucketOf(topic)%flusherCount].put(c, topic, st)
+	a.flusher(topic).put(c, topic, st)
 }
+
+// flusherOf returns the index of the flusher of a topic's channels.
+func flusherOf(topic uint32) int { return bucketOf(topic) % flusherCount }
+
+func (a *Adapter) flusher(topic uint32) *flusher { return &a.flushers[flusherOf(topic)] }
 
 // Watch implements cluster.Adapter. It is answered again when messages may have
 // been missed.
-func (a *Adapter) Watch(c cluster.Channel, snapshot bool) { a.bus.ask(request{c, true, snapshot}) }
+func (a *Adapter) Watch(c cluster.Channel, snapshot bool) {
+	a.bus.ask(request{channel: c, watch: true, snapshot: snapshot})
+}
 
 // Unwatch implements cluster.Adapter.
 func (a *Adapter) Unwatch(c cluster.Channel) { a.bus.ask(request{channel: c}) }

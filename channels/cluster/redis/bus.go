@@ -27,6 +27,7 @@ type request struct {
 	channel  cluster.Channel
 	watch    bool
 	snapshot bool
+	after    uint64 // the snapshot is read when its flusher has heard of this place
 }
 
 // topic is one to which this node is or wants to be subscribed. Owned by bus.run.
@@ -55,10 +56,12 @@ type bus struct {
 	// Owned by run.
 	byTopic  map[uint32]*topic
 	dirty    []uint32
-	ready    []request // channels whose snapshot is to be read
-	partial  bool      // snapshots were told that may lack nodes
-	cleared  uint64    // the epoch of the above
-	failures int       // of subscribing, in a row
+	ready    []request            // channels whose snapshot is to be read
+	later    []request            // those whose statements must be heard before
+	heard    [flusherCount]uint64 // as of which later was looked through
+	partial  bool                 // snapshots were told that may lack nodes
+	cleared  uint64               // the epoch of the above
+	failures int                  // of subscribing, in a row
 }
 
 func (b *bus) init(a *Adapter) {
@@ -75,8 +78,11 @@ func (b *bus) ring() {
 	}
 }
 
-// ask enqueues a request.
+// ask enqueues a request. A snapshot knows what was stated of its channel before.
 func (b *bus) ask(r request) {
+	if r.watch && r.snapshot {
+		r.after = b.adapter.flusher(b.adapter.names.topic(r.channel)).after(r.channel)
+	}
 	b.mu.Lock()
 	if b.adapter.accepting.Load() {
 		b.requests = append(b.requests, r)
@@ -113,7 +119,7 @@ func (b *bus) subscribed() int {
 
 // open connects to the servers that publish, and subscribes to what concerns all.
 func (b *bus) open(s *session) error {
-	b.byTopic, b.dirty, b.ready = make(map[uint32]*topic), nil, nil
+	b.byTopic, b.dirty, b.ready, b.later = make(map[uint32]*topic), nil, nil, nil
 	b.mu.Lock()
 	b.broken, b.lost, b.topics = nil, nil, 0
 	b.mu.Unlock()
@@ -164,6 +170,7 @@ func (b *bus) turn(s *session) error {
 	}
 	b.completeSnapshots()
 	b.takeRequests(epoch)
+	b.lookLater()
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
 	}
@@ -172,7 +179,7 @@ func (b *bus) turn(s *session) error {
 
 // forget ends all watches.
 func (b *bus) forget() {
-	b.ready = nil
+	b.ready, b.later = nil, nil
 	for id, t := range b.byTopic {
 		t.channels, t.asked = nil, nil
 		b.mark(id, t)
@@ -243,7 +250,7 @@ func (b *bus) unsubscribed(id uint32, t *topic, epoch uint64) {
 	for _, r := range t.channels {
 		b.adapter.missing(r.channel, id, epoch)
 		b.adapter.begin(r, id, epoch, true)
-		if !slices.ContainsFunc(t.asked, func(a request) bool { return a == r }) {
+		if !slices.ContainsFunc(t.asked, func(a request) bool { return a.channel == r.channel && a.snapshot == r.snapshot }) {
 			t.asked = append(t.asked, r)
 		}
 	}
@@ -310,6 +317,29 @@ func (b *bus) watchOn(id uint32, t *topic, r request, epoch uint64) {
 	} else {
 		b.ready = append(b.ready, r)
 	}
+}
+
+// lookLater makes ready those whose statements were heard by now.
+func (b *bus) lookLater() {
+	before := b.heard
+	for i := range b.heard {
+		b.heard[i] = b.adapter.flushers[i].heardUpTo()
+	}
+	if b.heard == before {
+		return
+	}
+	b.later = slices.DeleteFunc(b.later, func(r request) bool {
+		heard := b.heardOf(r)
+		if heard {
+			b.ready = append(b.ready, r)
+		}
+		return heard
+	})
+}
+
+// heardOf reports whether what was stated before a Watch was heard, as of lookLater.
+func (b *bus) heardOf(r request) bool {
+	return r.after <= b.heard[flusherOf(b.adapter.names.topic(r.channel))]
 }
 
 // find returns the place of a watched channel, -1 when it is not.
@@ -390,6 +420,9 @@ func (b *bus) readSnapshots(s *session, epoch uint64) error {
 			continue
 		case !r.snapshot:
 			b.adapter.finish(r.channel, id, epoch, nil)
+			continue
+		case !b.heardOf(r):
+			b.later = append(b.later, r)
 			continue
 		case reading[r.channel]:
 			// Once it is answered more is told, which one read now would not know.

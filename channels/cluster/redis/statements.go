@@ -53,8 +53,9 @@ func (st *statement) ends() int {
 type statements struct {
 	channel cluster.Channel
 	topic   uint32
+	place   uint64 // among all that its flusher was given
 	list    []statement
-	hold    int // place of the last opHold in list, -1 for none
+	hold    int // index of the last opHold in list, -1 for none
 }
 
 // add appends st. A hold takes the place of one that still waits, unless that
@@ -85,12 +86,17 @@ type flusher struct {
 	mu       sync.Mutex
 	changed  sync.Cond // on mu
 	pending  map[cluster.Channel]*statements
-	order    []*statements // values of pending as they came
-	ends     int           // statements among them that end something
+	order    []*statements                   // values of pending as they came
+	sent     map[cluster.Channel]*statements // those of the batch under way
+	given    uint64                          // the last place
+	heard    uint64                          // everything up to this place was answered
+	awaited  uint64                          // the bus waits for places up to this one
+	ends     int                             // statements among them that end something
 	overflow bool
-	busy     bool // a batch is under way
-	taken    int  // channels of that batch
-	again    int  // channels that are left of those that were stated again
+	busy     bool   // a batch is under way
+	taken    int    // channels of that batch
+	last     uint64 // the last place of that batch
+	again    int    // channels that are left of those that were stated again
 }
 
 func (f *flusher) init(a *Adapter) {
@@ -107,7 +113,8 @@ func (f *flusher) put(c cluster.Channel, topic uint32, st statement) {
 	}
 	w, ok := f.pending[c]
 	if !ok {
-		w = &statements{channel: c, topic: topic, hold: -1}
+		f.given++
+		w = &statements{channel: c, topic: topic, place: f.given, hold: -1}
 		f.pending[c] = w
 		f.order = append(f.order, w)
 	}
@@ -123,6 +130,43 @@ func (f *flusher) clear() {
 	f.pending = make(map[cluster.Channel]*statements)
 	f.order, f.ends, f.overflow = nil, 0, false
 	f.again = 0
+	f.sent, f.heard, f.awaited = nil, f.given, 0
+}
+
+// after returns the place of what was stated of a channel and not answered yet, 0
+// when there is nothing. The bus is woken when heard comes nearer to it.
+func (f *flusher) after(c cluster.Channel) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := f.pending[c]
+	if w == nil {
+		w = f.sent[c]
+	}
+	if w == nil {
+		return 0
+	}
+	f.awaited = max(f.awaited, w.place)
+	return w.place
+}
+
+// heardUpTo returns the place up to which everything was answered.
+func (f *flusher) heardUpTo() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.heard
+}
+
+// batchHeard notes that the batch under way was answered. f.mu is held.
+func (f *flusher) batchHeard() {
+	f.busy, f.sent = false, nil
+	f.again = max(f.again-f.taken, 0)
+	f.heard = max(f.heard, f.last)
+	if f.awaited > 0 {
+		if f.heard >= f.awaited {
+			f.awaited = 0
+		}
+		f.adapter.bus.ring()
+	}
 }
 
 // mark notes that everything was stated again.
@@ -147,8 +191,7 @@ func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.busy {
-		f.busy = false
-		f.again = max(f.again-f.taken, 0)
+		f.batchHeard()
 	}
 	f.changed.Broadcast()
 	for len(f.order) == 0 {
@@ -172,12 +215,18 @@ func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, 
 		for i := range w.list {
 			f.ends -= w.list[i].ends()
 		}
-		delete(f.pending, w.channel)
 	}
-	batch, f.taken = f.order[:n:n], n
+	batch, f.taken, f.last = f.order[:n:n], n, f.order[n-1].place
 	if f.order = f.order[n:]; len(f.order) == 0 {
+		// Fast path: all of it. A map does not shrink.
 		f.order = nil
-		f.pending = make(map[cluster.Channel]*statements) // a map does not shrink
+		f.sent, f.pending = f.pending, make(map[cluster.Channel]*statements)
+		return batch, f.adapter.epoch.Load(), true
+	}
+	f.sent = make(map[cluster.Channel]*statements, n)
+	for _, w := range batch {
+		f.sent[w.channel] = w
+		delete(f.pending, w.channel)
 	}
 	return batch, f.adapter.epoch.Load(), true
 }

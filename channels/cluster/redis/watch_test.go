@@ -114,9 +114,9 @@ func (p *played) play(step string) {
 	}
 	switch what {
 	case "begin", "gap":
-		a.begin(request{p.channel, true, true}, p.topic, 0, what == "gap")
+		a.begin(request{channel: p.channel, watch: true, snapshot: true}, p.topic, 0, what == "gap")
 	case "beginlive":
-		a.begin(request{p.channel, true, false}, p.topic, 0, false)
+		a.begin(request{channel: p.channel, watch: true}, p.topic, 0, false)
 	case "live":
 		a.finish(p.channel, p.topic, 0, nil)
 	case "read":
