@@ -13,6 +13,7 @@ type Webhooks interface {
 //
 // Pusher: webhooks.
 type Hook struct {
+	ID            string // of an event that may be told twice, empty for others
 	Name          string
 	Channel       string
 	UserID        string // member_added, member_removed, and client_event in presence channels

@@ -58,6 +58,9 @@ type Edge struct {
 	Kind    EdgeKind
 	Member  Member // MemberAdded and MemberRemoved
 	Seq     uint64 // rises with every edge and kept publication of the channel, for ever
+
+	// ID names an edge that Decided may be told twice; empty for others.
+	ID string
 }
 
 // Snapshot is a channel's state in the cluster after everything up to Seq.
@@ -199,7 +202,8 @@ type Deliverer interface {
 	Edge(e Edge)
 
 	// Decided is told to the one node whose statement made the edge, or which
-	// cleaned up after the node that is gone, watching or not.
+	// cleaned up after the node that is gone, watching or not. An adapter may promise
+	// more: see its options.
 	Decided(e Edge)
 
 	// Seated answers Seat: the user is a member as of edge seq, at the latest. Where

@@ -32,6 +32,8 @@ type Adapter struct {
 	bus      bus
 	seen     seen
 	lease    lease
+	journal  journal
+	queues   queues
 
 	description description
 
@@ -83,6 +85,7 @@ func New(o Options) (*Adapter, error) {
 	}
 	a.bus.init(a)
 	a.lease.init()
+	a.journal.init(a)
 	return a, nil
 }
 
@@ -162,7 +165,13 @@ func (a *Adapter) takeBack(ctx context.Context, s *session) error {
 	if err := a.purge(ctx, s, a.node, a.incarnation.Load()); err != nil {
 		return fmt.Errorf("statements were not taken back: %w", err)
 	}
-	_, err := a.askLease(ctx, s, "leave", "")
+	if a.options.Owed == nil {
+		_, err := a.askLease(ctx, s, "leave", "")
+		return err
+	}
+	a.journal.settle(ctx, s)
+	// Another node looks for what is left of the journal.
+	_, err := a.askLease(context.WithoutCancel(ctx), s, "bequeath", "")
 	return err
 }
 

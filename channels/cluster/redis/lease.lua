@@ -1,7 +1,8 @@
 -- KEYS[1] is "{prefix:db}". ARGV: what, node, incarnation number, lease and claim
 -- in milliseconds, old incarnation (of which not everything was stated again) or '',
 -- number of incarnations that were cleaned up and they, number of those being cleaned up and they, then app, connections in
--- turn. what is 'register', 'renew' or 'leave'. Keys:
+-- turn. what is 'register', 'renew', 'leave' or, when another
+-- is to look for what is left, 'bequeath'. Keys:
 --
 --   :leases   incarnation -> when its lease ends
 --   :claims   incarnation to clean up -> when another node may take it over
@@ -36,9 +37,10 @@ local function gone(of)
   redis.call('HDEL', owners, of)
 end
 
-if what == 'leave' then
+if what == 'leave' or what == 'bequeath' then
   redis.call('ZREM', leases, inc)
   gone(node)
+  if what == 'bequeath' then redis.call('ZADD', claims, 0, inc) end
   return {1, 0, {}, {}}
 elseif what == 'register' then
   gone(node)

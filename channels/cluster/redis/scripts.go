@@ -30,6 +30,9 @@ var snapshotSource string
 //go:embed query.lua
 var querySource string
 
+//go:embed journal.lua
+var journalSource string
+
 //go:embed lease.lua
 var leaseSource string
 
@@ -45,11 +48,12 @@ var (
 	keepScript     = newScript(commonSource + keepSource)
 	snapshotScript = newScript(commonSource + snapshotSource)
 	queryScript    = newScript(commonSource + querySource)
+	journalScript  = newScript(commonSource + journalSource)
 	leaseScript    = newScript(leaseSource)
 	outboxScript   = newScript(outboxSource)
 	describeScript = newScript(describeSource)
 
-	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, leaseScript, outboxScript, describeScript}
+	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, journalScript, leaseScript, outboxScript, describeScript}
 )
 
 // script is a Lua script and the name under which Redis keeps it.

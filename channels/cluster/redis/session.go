@@ -185,6 +185,7 @@ func (a *Adapter) serve(s *session) error {
 	s.spawn(func() { a.keepLease(s) })
 	s.spawn(func() { a.cleanUp(s) })
 	s.spawn(func() { a.keepDescribed(s) })
+	s.spawn(func() { a.journal.run(s) })
 	s.spawn(func() { a.bus.run(s) })
 	for i := range a.flushers {
 		s.spawn(func() { a.flushers[i].run(s) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -336,10 +337,10 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 }
 
 func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
-	args := make([]string, 0, 4+4*len(list))
-	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)))
+	args := make([]string, 0, 5+4*len(list))
+	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)), a.options.owed())
 	for _, t := range list {
-		args = append(args, t.op, a.names.cid(t.topic, t.channel))
+		args = append(args, a.opOf(&t), a.names.cid(t.topic, t.channel))
 		switch t.op {
 		case opHold:
 			args = append(args, strconv.Itoa(t.subscriptions))
@@ -352,10 +353,21 @@ func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
 	return call{stateScript, a.names.base[bucket], args}
 }
 
+// opOf is the letter of a statement for stateScript: a capital when its edge is to be
+// noted in the journal.
+func (a *Adapter) opOf(t *told) string {
+	if a.options.Owed != nil && a.options.Owed(t.channel) {
+		return strings.ToUpper(t.op)
+	}
+	return t.op
+}
+
 // answer tells what became of a statement.
 func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rueidis.RedisMessage) {
 	d := a.deliverer
-	if kind != 0 {
+	if kind&inJournal != 0 {
+		a.noted(t, epoch, cluster.EdgeKind(kind&^inJournal), seq)
+	} else if kind != 0 {
 		e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
 		switch t.op {
 		case opSeat:

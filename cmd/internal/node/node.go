@@ -93,7 +93,7 @@ func New(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.cluster, err = newCluster(&o); err != nil {
+	if n.cluster, err = n.newCluster(&o); err != nil {
 		return nil, err
 	}
 	n.outbox = newOutbox(n.cluster)
