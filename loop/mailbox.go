@@ -28,6 +28,20 @@ type mailbox struct {
 	bell    int // descriptor the ring is written to
 	now     func() time.Time
 	pending atomic.Int64
+	bytes   atomic.Int64 // of pending items and of what they queued, see pinned
+}
+
+// Sized is an item that holds memory as long as it waits, in the mailbox or in the
+// lists of connections.
+type Sized interface{ PostedBytes() int }
+
+func bytesOf(items ...any) (n int64) {
+	for _, item := range items {
+		if s, ok := item.(Sized); ok {
+			n += int64(s.PostedBytes())
+		}
+	}
+	return n
 }
 
 func newMailbox(now func() time.Time) (m *mailbox, loopEnd net.Conn, err error) {
@@ -56,6 +70,7 @@ func (m *mailbox) post(item any) {
 	}
 	m.items = append(m.items, item)
 	m.pending.Add(1)
+	m.bytes.Add(bytesOf(item))
 	m.ring()
 }
 

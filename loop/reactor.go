@@ -115,6 +115,7 @@ type Reactor struct {
 	visitAt   int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
 	current   *conn         // whose turn it is
 	onMail    bool          // it is the turn of what was posted
+	pinned    pinned        // bytes of finished mail that lists may still hold
 	events    int           // turns and ends of connections since the last such turn
 	request   frame.Request // scratch: the handshake being accepted
 	drained   int32         // handles below it were told to go
@@ -158,6 +159,10 @@ func (r *Reactor) Pending() int {
 	}
 	return n
 }
+
+// PendingBytes is the memory of posted items, see Sized, until what they queued is
+// written or left to the kernel: an upper bound. Safe for concurrent use.
+func (r *Reactor) PendingBytes() int64 { return r.mailbox.bytes.Load() }
 
 // Send queues one or more whole frames for conn. They are written when the turn
 // ends, together with whatever else waits for it. frame must not change until
@@ -430,12 +435,14 @@ func (r *Reactor) onBell() {
 	start, handled := r.queued, 0
 	for r.mailAt < len(r.mail) && handled < mailItems && r.queued-start < mailSlice && r.out.used < maxQueued {
 		n := r.handleMail()
+		r.pinned.young += bytesOf(r.mail[r.mailAt : r.mailAt+n]...)
 		clear(r.mail[r.mailAt : r.mailAt+n])
 		r.mailAt += n
 		handled += max(1, n)
 		r.mailbox.finished(n)
 	}
 	r.flushSome()
+	r.mailbox.bytes.Add(-r.pinned.release(&r.out))
 	r.mailbox.rest(r.out.count > 0 || r.mailAt < len(r.mail))
 }
 

@@ -117,11 +117,12 @@ func (e *Engine) Stats() Stats {
 
 // ReactorStats are one reactor's.
 type ReactorStats struct {
-	Connections int64
-	Messages    uint64 // whole messages received
-	Writes      uint64 // write(2) calls for frames
-	BytesOut    uint64 // bytes given to them
-	Pending     int    // see Reactor.Pending
+	Connections  int64
+	Messages     uint64 // whole messages received
+	Writes       uint64 // write(2) calls for frames
+	BytesOut     uint64 // bytes given to them
+	Pending      int    // see Reactor.Pending
+	PendingBytes int64  // see Reactor.PendingBytes
 
 	// Lag is how long the last sweep waited for its turn: how late the reactor
 	// is.
@@ -132,11 +133,12 @@ type ReactorStats struct {
 func (r *Reactor) Stats() ReactorStats {
 	s := &r.stats
 	return ReactorStats{
-		Connections: s.connections.Load(),
-		Messages:    s.messages.Load(),
-		Writes:      s.writes.Load(),
-		BytesOut:    s.bytesOut.Load(),
-		Pending:     r.Pending(),
-		Lag:         time.Duration(s.lag.Load()),
+		Connections:  s.connections.Load(),
+		Messages:     s.messages.Load(),
+		Writes:       s.writes.Load(),
+		BytesOut:     s.bytesOut.Load(),
+		Pending:      r.Pending(),
+		PendingBytes: r.PendingBytes(),
+		Lag:          time.Duration(s.lag.Load()),
 	}
 }

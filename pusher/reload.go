@@ -15,6 +15,7 @@ const (
 type Limits struct {
 	MaxConnections         int64 // see Options
 	MaxPendingPublications int   // see Options; zero means 65,536
+	MaxPendingBytes        int64 // see Options; zero means 32 MiB
 }
 
 // Reload replaces the limits and the apps. An app whose id stays keeps its
@@ -87,6 +88,9 @@ func (n *Node) forgetApps() {
 func (n *Node) setLimits(l Limits) {
 	if l.MaxPendingPublications == 0 {
 		l.MaxPendingPublications = 65_536
+	}
+	if l.MaxPendingBytes == 0 {
+		l.MaxPendingBytes = 32 << 20
 	}
 	n.limits.Store(&l)
 }

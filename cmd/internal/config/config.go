@@ -44,6 +44,7 @@ type Server struct {
 	MaxOutboundBytes       int
 	Compression            bool
 	MaxPendingPublications int
+	MaxPendingBytes        int64
 	Workers                int // reactors; 0: one per CPU
 
 	HandshakeTimeout time.Duration

@@ -107,6 +107,14 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
+			path: "max_pending_bytes", live: true, unit: "bytes", fallback: "33554432", min: 65536, max: 1 << 34,
+			meaning: "Memory of the publications that wait for one reactor, until they are written; beyond it a trigger is answered with 503.",
+			danger:  "Each reactor may take this much.",
+		},
+		func(s *Server) any { return &s.MaxPendingBytes },
+	},
+	{
+		spec{
 			path: "handshake_timeout", fallback: "10s", min: int64(100 * time.Millisecond), max: int64(time.Hour),
 			meaning: "Time for the whole request of a new connection.",
 			danger:  "Long timeouts let idle strangers hold descriptors.",

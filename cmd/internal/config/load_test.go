@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 	c := setup{environ: oneApp}.mustLoad(t)
 	s := c.Server
 	if s.Host != "0.0.0.0" || s.Port != 8080 || s.Path != "" || s.MaxRequestBytes != 10000 || s.Workers != 0 ||
-		s.MaxConnections != 0 || s.MaxOutboundBytes != 65536 || s.MaxPendingPublications != 65536 ||
+		s.MaxConnections != 0 || s.MaxOutboundBytes != 65536 || s.MaxPendingPublications != 65536 || s.MaxPendingBytes != 32<<20 ||
 		s.HandshakeTimeout != 10*time.Second || s.DrainTimeout != 10*time.Second || !s.VerifyTimestamp || s.ReusePort {
 		t.Errorf("server defaults = %+v", s)
 	}

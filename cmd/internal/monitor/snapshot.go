@@ -85,8 +85,9 @@ type Reactor struct {
 	Connections  int64   `json:"connections"`
 	Writes       uint64  `json:"writes"` // write(2) calls
 	WrittenBytes uint64  `json:"written_bytes"`
-	Mailbox      int     `json:"mailbox"`     // items that wait
-	Lag          float64 `json:"lag_seconds"` // how late its last sweep was
+	Mailbox      int     `json:"mailbox"`       // items that wait
+	MailboxBytes int64   `json:"mailbox_bytes"` // of publications that wait
+	Lag          float64 `json:"lag_seconds"`   // how late its last sweep was
 }
 
 // App is one app.

@@ -113,6 +113,7 @@ func New(o Options) (_ *Node, err error) {
 		Apps:                   appConfigs(o.Config),
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
+		MaxPendingBytes:        c.MaxPendingBytes,
 		Compression:            c.Compression,
 		Trace:                  o.Trace,
 	})

@@ -66,6 +66,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 			Writes:       x.Writes,
 			WrittenBytes: x.BytesOut,
 			Mailbox:      x.Pending,
+			MailboxBytes: x.PendingBytes,
 			Lag:          x.Lag.Seconds(),
 		})
 	}
