@@ -34,26 +34,27 @@ type Emit func(to Interest, seq uint64)
 //
 // A node alone decides every edge here. A node of a cluster is connected by
 // Connect: the cluster decides, and the Directory is this node's replica of the
-// channels it watches, see replica.
+// channels it watches, see replica. Disconnect makes it a node alone again. Either
+// happens to one stripe after the other.
 //
 // Lock order: a stripe's lock comes before a mailbox's and those of a Link; no
 // two stripes are ever locked at once.
 type Directory struct {
 	seed    maphash.Seed
-	edges   Edges
-	link    RosterLink // nil: the node is alone
 	stripes [stripes]stripe
 }
 
 type stripe struct {
 	mu       sync.Mutex
+	edges    Edges
+	link     RosterLink // nil: the node is alone
 	occupied map[string]*occupied
 	cached   map[string]cached // outlives occupied: a cache survives an empty channel
 	seq      uint64            // number of the last edge or cached publication of any channel here
 	cut      bool              // the cluster is out of reach: decide as a node alone does
 	left     map[left]struct{} // while cut, what is to be taken back
 	encode   AppendMember      // makes the text of rosters; nil: they are told as members
-	_        [8]byte           // own cache line
+	_        [40]byte          // own cache lines
 }
 
 // occupied is a channel with at least one subscriber on the node. In a cluster it
@@ -84,7 +85,11 @@ func NewDirectory(edges Edges) *Directory {
 	if edges == nil {
 		edges = NoEdges{}
 	}
-	return &Directory{seed: maphash.MakeSeed(), edges: edges}
+	d := &Directory{seed: maphash.MakeSeed()}
+	for i := range d.stripes {
+		d.stripes[i].edges = edges
+	}
+	return d
 }
 
 func (d *Directory) stripe(name string) *stripe {
@@ -137,7 +142,7 @@ func (d *Directory) Subscribe(name string, reactor int, now time.Time) Subscribe
 // counted makes the number of subscriptions known where this node tells it.
 func (d *Directory) counted(s *stripe, c *occupied) {
 	if c.replica == nil || s.cut {
-		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+		s.edges.Counted(c.name, int(c.subscriptions), c.interest)
 	}
 }
 
@@ -153,9 +158,9 @@ func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
 	c.subscriptions++
 	c.interest |= 1 << reactor
 	if c.subscriptions == 1 {
-		d.edges.Occupied(c.name)
+		s.edges.Occupied(c.name)
 	}
-	if d.link != nil {
+	if s.link != nil {
 		d.state(s, c)
 	}
 	return c
@@ -202,14 +207,14 @@ func (d *Directory) unsubscribe(s *stripe, c *occupied, reactor int, last bool) 
 	if last {
 		c.interest &^= 1 << reactor
 	}
-	if d.link != nil {
-		d.link.Hold(c.name, int(c.subscriptions))
+	if s.link != nil {
+		s.link.Hold(c.name, int(c.subscriptions))
 	}
 	if c.subscriptions > 0 {
 		return false
 	}
 	d.release(s, c)
-	d.edges.Vacated(c.name)
+	s.edges.Vacated(c.name)
 	return true
 }
 
@@ -220,7 +225,7 @@ func (d *Directory) release(s *stripe, c *occupied) {
 		if c.replica.owed() {
 			return
 		}
-		d.link.Unwatch(c.name)
+		s.link.Unwatch(c.name)
 		s.leaves(c.name, "")
 	}
 	delete(s.occupied, c.name)
@@ -251,7 +256,7 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 	}
 	first := c.roster.join(m)
 	if first {
-		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
+		s.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
 	}
 	out := s.subscribed(c, now)
 	out.First = first
@@ -312,7 +317,7 @@ func (d *Directory) Leave(name string, reactor int, last bool, userID string) (v
 		d.leaveCluster(s, c, userID)
 	default:
 		if gone := c.roster.leave(userID); gone != nil {
-			d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
+			s.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
 		}
 	}
 	return d.unsubscribe(s, c, reactor, last)
@@ -327,12 +332,12 @@ func (d *Directory) Recount(name string) {
 	c, ok := s.get(name)
 	switch {
 	case ok && c.roster == nil:
-		if d.link != nil {
-			d.link.Hold(c.name, int(c.subscriptions))
+		if s.link != nil {
+			s.link.Hold(c.name, int(c.subscriptions))
 		}
 		d.counted(s, c)
-	case !ok && d.link != nil: // others may have subscribers
-		d.link.Hold(name, 0)
+	case !ok && s.link != nil: // others may have subscribers
+		s.link.Hold(name, 0)
 	}
 }
 

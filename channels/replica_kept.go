@@ -37,7 +37,7 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.occupied[name]
-	if !ok {
+	if !ok || c.replica == nil {
 		return
 	}
 	r := c.replica

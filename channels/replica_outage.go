@@ -24,9 +24,9 @@ func (d *Directory) takeBack(s *stripe) {
 		c, ok := s.get(l.name)
 		switch {
 		case l.userID != "" && (!ok || c.replica.seats[l.userID] == nil):
-			d.link.Unseat(l.name, l.userID)
+			s.link.Unseat(l.name, l.userID)
 		case l.userID == "" && !ok:
-			d.link.Hold(l.name, 0)
+			s.link.Hold(l.name, 0)
 		}
 	}
 	s.left = nil
@@ -44,11 +44,11 @@ func (d *Directory) Cut() {
 				d.unseat(s, c, p)
 			case p.asked:
 				d.seat(s, c, p)
-				d.settleSeat(c, p)
+				d.settleSeat(s, c, p)
 			}
 		}
 		d.seatLater(s, c)
-		d.settle(c)
+		d.settle(s, c)
 	})
 }
 
@@ -61,7 +61,7 @@ func (d *Directory) Restate() {
 	}, func(s *stripe, c *occupied) {
 		r := c.replica
 		r.settled, r.own = false, nil
-		d.link.Hold(c.name, int(c.subscriptions))
+		s.link.Hold(c.name, int(c.subscriptions))
 		for id, p := range r.seats {
 			switch {
 			case p.connections == 0:
@@ -71,7 +71,7 @@ func (d *Directory) Restate() {
 			}
 		}
 		// After the seats and what was taken back, so that the state knows of both.
-		d.link.Watch(c.name)
+		s.link.Watch(c.name)
 	})
 }
 

@@ -109,7 +109,7 @@ func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
 	case s.cut:
 		s.leaves(c.name, p.member.ID)
 	default:
-		d.link.Unseat(c.name, p.member.ID)
+		s.link.Unseat(c.name, p.member.ID)
 	}
 }
 
@@ -118,8 +118,8 @@ func (d *Directory) Seated(name, userID string) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut {
+	c, ok := s.follows(name)
+	if !ok {
 		return
 	}
 	p, ok := c.replica.seats[userID]
@@ -128,7 +128,7 @@ func (d *Directory) Seated(name, userID string) {
 	}
 	p.answered = true
 	if p.connections > 0 {
-		d.settleSeat(c, p)
+		d.settleSeat(s, c, p)
 		return
 	}
 	d.unseat(s, c, p)
@@ -143,7 +143,7 @@ func (d *Directory) seat(s *stripe, c *occupied, p *present) {
 	if s.cut {
 		d.add(s, c, p.member)
 	} else {
-		d.link.Seat(c.name, p.member)
+		s.link.Seat(c.name, p.member)
 	}
 }
 
@@ -155,7 +155,7 @@ func (d *Directory) seatLater(s *stripe, c *occupied) {
 		case r.seats[p.member.ID] != p: // left
 		case r.full(c.roster, p.member.ID, r.maxMembers):
 			p.refused = true
-			d.settleSeat(c, p)
+			d.settleSeat(s, c, p)
 		default:
 			d.seat(s, c, p)
 		}
@@ -171,9 +171,9 @@ func (d *Directory) add(s *stripe, c *occupied, m *Member) {
 	}
 	if !c.roster.has(m.ID) {
 		c.roster.join(m)
-		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
+		s.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
 		if p != nil {
-			d.settleSeat(c, p)
+			d.settleSeat(s, c, p)
 		}
 	}
 }
@@ -184,15 +184,15 @@ func (d *Directory) remove(s *stripe, c *occupied, userID string) {
 		return
 	}
 	if gone := c.roster.leave(userID); gone != nil {
-		d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
+		s.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
 	}
 }
 
 // settleSeat tells those who waited for a seat that they wait no longer.
-func (d *Directory) settleSeat(c *occupied, p *present) {
+func (d *Directory) settleSeat(s *stripe, c *occupied, p *present) {
 	if p.waits && (p.refused || c.seated(p)) {
 		p.waits = false
-		d.link.Settled(c.name, p.member.ID, c.interest)
+		s.link.Settled(c.name, p.member.ID, c.interest)
 	}
 }
 
@@ -223,7 +223,7 @@ func (d *Directory) takeRoster(s *stripe, c *occupied, state *State) {
 		d.seatLater(s, c)
 	}
 	for _, p := range r.seats {
-		d.settleSeat(c, p)
+		d.settleSeat(s, c, p)
 	}
 }
 
@@ -243,8 +243,8 @@ func (d *Directory) edge(name string, seq uint64, apply func(s *stripe, c *occup
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut || !c.replica.settled || seq <= c.replica.seen || c.roster == nil {
+	c, ok := s.follows(name)
+	if !ok || !c.replica.settled || seq <= c.replica.seen || c.roster == nil {
 		return
 	}
 	c.replica.seen = seq

@@ -170,13 +170,12 @@ type credentials struct {
 func (n *Node) newApp(c AppConfig) *App {
 	a := &App{ID: c.ID, node: n}
 	a.users = channels.NewUsers(a.tellWatchers)
-	a.directory = channels.NewDirectory(edges{a})
+	a.directory = channels.NewDirectory(edges{a, true})
 	a.directory.TellRostersAsText(appendMember)
-	if n.cluster != nil {
-		a.users.Connect(userLink{a})
-		a.directory.Connect(channelLink{a})
-	}
 	a.configure(c)
+	if c := n.bus(); c != nil {
+		a.connect(c)
+	}
 	return a
 }
 

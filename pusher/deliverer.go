@@ -106,10 +106,7 @@ func (d deliverer) state(s *cluster.Snapshot) *channels.State {
 		return nil
 	}
 	out := &channels.State{Seq: s.Seq, Members: members(s.Members), Partial: s.Partial}
-	if s.Kept != nil {
-		out.Kept = &channels.CachedEvent{Frame: sealed(s.Kept.Payload), Name: s.Kept.Name, Data: s.Kept.Data}
-		out.Expires = d.node.Now().Add(s.Kept.For)
-	}
+	out.Kept, out.Expires = d.node.cachedEvent(s.Kept)
 	return out
 }
 

@@ -73,7 +73,7 @@ type Node struct {
 	options   Options
 	apps      atomic.Pointer[appTable]
 	mailboxes []Mailbox
-	cluster   cluster.Adapter // nil: the node is alone
+	cluster   atomic.Pointer[cluster.Adapter] // nil: the node is alone
 
 	limits      atomic.Pointer[Limits]
 	reloading   sync.Mutex
@@ -100,7 +100,10 @@ func NewNode(o Options) (*Node, error) {
 	if o.NewNonce == nil {
 		o.NewNonce = newNonce
 	}
-	n := &Node{options: o, cluster: o.Cluster}
+	n := &Node{options: o}
+	if o.Cluster != nil {
+		n.cluster.Store(&o.Cluster)
+	}
 	if o.Webhooks != nil {
 		n.SetWebhooks(o.Webhooks)
 	}
@@ -230,7 +233,7 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 	if !e.Admitted && n.overloaded(to) {
 		return ErrOverloaded
 	}
-	if to != 0 || n.cluster != nil {
+	if to != 0 || n.bus() != nil {
 		p := newPublication(a, e, appendServerEvent)
 		channel := p.name
 		p.audience, p.name = toUser, cloned(user)
@@ -243,7 +246,7 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 // publish sends an event that is not kept.
 func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 	to := a.directory.Interest(e.Channel)
-	if to == 0 && n.cluster == nil {
+	if to == 0 && n.bus() == nil {
 		return nil
 	}
 	if !e.Admitted && n.overloaded(to) {
@@ -292,8 +295,8 @@ func (n *Node) TerminateUser(a *App, userID string) error {
 		return ErrOverloaded
 	}
 	n.post(n.everywhere(), &terminateUser{app: a, userID: userID})
-	if n.cluster != nil {
-		n.cluster.Terminate(a.ID, userID)
+	if c := n.bus(); c != nil {
+		c.Terminate(a.ID, userID)
 	}
 	return nil
 }

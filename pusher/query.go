@@ -22,19 +22,20 @@ func (n *Node) AppConnections(a *App) int64 { return a.Connections() + a.elsewhe
 // Channel returns the occupancy of a channel in the whole cluster; all zero when
 // it is vacant.
 func (n *Node) Channel(a *App, name string) channels.Occupancy {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return a.directory.Channel(name, n.Now()) // Fast path.
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	return n.channel(ctx, a, name)
+	return n.channel(ctx, c, a, name)
 }
 
-func (n *Node) channel(ctx context.Context, a *App, name string) channels.Occupancy {
+func (n *Node) channel(ctx context.Context, c cluster.Adapter, a *App, name string) channels.Occupancy {
 	if strings.HasPrefix(name, cluster.UserPrefix) {
 		return channels.Occupancy{} // a user is no channel to the application
 	}
-	o, err := n.cluster.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
+	o, err := c.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
 	if err != nil {
 		return a.directory.Channel(name, n.Now())
 	}
@@ -53,7 +54,8 @@ func occupancy(o *cluster.Occupancy) channels.Occupancy {
 // AppendChannels appends the occupancy of each channel to dst. In a cluster they
 // are asked for together.
 func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) []channels.Occupancy {
-	if n.cluster == nil || len(names) == 1 {
+	c := n.bus()
+	if c == nil || len(names) == 1 {
 		for _, name := range names {
 			dst = append(dst, n.Channel(a, name))
 		}
@@ -64,7 +66,7 @@ func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) 
 	all := make([]channels.Occupancy, len(names))
 	var asked sync.WaitGroup
 	for i, name := range names {
-		asked.Go(func() { all[i] = n.channel(ctx, a, name) })
+		asked.Go(func() { all[i] = n.channel(ctx, c, a, name) })
 	}
 	asked.Wait()
 	return append(dst, all...)
@@ -73,12 +75,13 @@ func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) 
 // Channels returns the channels that are occupied in the cluster and whose names
 // begin with prefix, in no particular order and without cached events. O(channels).
 func (n *Node) Channels(a *App, prefix string) []channels.NamedOccupancy {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return a.directory.Channels(prefix)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	rows, err := n.cluster.Channels(ctx, a.ID, cloned(prefix))
+	rows, err := c.Channels(ctx, a.ID, cloned(prefix))
 	if err != nil {
 		return a.directory.Channels(prefix)
 	}
@@ -94,7 +97,8 @@ func (n *Node) Channels(a *App, prefix string) []channels.NamedOccupancy {
 // Members returns the roster of a presence channel in the order of joining; ok is
 // false when the channel is vacant.
 func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return a.directory.Members(name)
 	}
 	if !channels.KindOf(name).Is(channels.Presence) {
@@ -102,7 +106,7 @@ func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	found, err := n.cluster.Members(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
+	found, err := c.Members(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
 	if err != nil {
 		return a.directory.Members(name)
 	}
@@ -114,10 +118,10 @@ func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
 func (n *Node) Present(a *App, name, userID string) bool {
 	switch {
 	case userID == "":
-		return a.directory.Channel(name, n.Now()).Occupied() || n.cluster != nil && n.Channel(a, name).Occupied()
+		return a.directory.Channel(name, n.Now()).Occupied() || n.bus() != nil && n.Channel(a, name).Occupied()
 	case a.directory.IsMember(name, userID):
 		return true
-	case n.cluster == nil || a.directory.Channel(name, n.Now()).Occupied():
+	case n.bus() == nil || a.directory.Channel(name, n.Now()).Occupied():
 		return false // the roster here is the cluster's
 	}
 	list, _ := n.Members(a, name)

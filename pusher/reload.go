@@ -45,7 +45,7 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 		switch {
 		case a == nil:
 			a = n.newApp(c)
-		case n.cluster != nil && c.Options.Watchlist && !a.Options().Watchlist:
+		case n.bus() != nil && c.Options.Watchlist && !a.Options().Watchlist:
 			asking = append(asking, a)
 			a.configure(c)
 		default:
@@ -57,7 +57,7 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 	for id, a := range old.byID {
 		if next.byID[id] == nil {
 			removed = append(removed, a)
-			if n.cluster != nil {
+			if n.bus() != nil {
 				next.leaving[id] = a
 			}
 		}

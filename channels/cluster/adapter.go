@@ -163,6 +163,28 @@ type Adapter interface {
 	Stats() Stats
 }
 
+// Inherited is what a node decided of a channel while it was alone.
+type Inherited struct {
+	Subscriptions int
+	Members       []Member // in the order of joining
+	Kept          *Kept
+}
+
+// Partner is an Adapter that a node can connect to while it serves.
+type Partner interface {
+	Adapter
+
+	// Inherit states all that the node has of a channel. Nobody is told that it was
+	// decided, as the node told before. Each member is answered by Deliverer.Seated.
+	Inherit(c Channel, in Inherited)
+}
+
+// KeptEvents are the last events of cache channels. Safe for concurrent use.
+type KeptEvents interface {
+	Names() []Channel
+	Last(c Channel) *Kept // nil when there is none
+}
+
 // Stats are an adapter's counters since it was made, and gauges. Publications
 // and messages are counted one by one, batched or not.
 type Stats struct {

@@ -26,9 +26,14 @@ type Adapter struct {
 	description string // Describe
 	spool       []cluster.Publication
 	stats       cluster.Stats
+	heir        *Adapter // whose Deliverer is told what a decides; nil: a's own
 }
 
-var _ cluster.Adapter = (*Adapter)(nil)
+var _ cluster.Partner = (*Adapter)(nil)
+
+// LeaveDecisionsTo has the Deliverer of another node be told what this one's
+// statements decide, because this node is about to end. Call it before Start.
+func (a *Adapter) LeaveDecisionsTo(heir *Adapter) { a.heir = heir }
 
 // New returns the adapter of a node that is alone.
 func New() *Adapter { return NewHub().NewAdapter() }
@@ -197,7 +202,7 @@ func (a *Adapter) Hold(c cluster.Channel, subscriptions int, counted bool) {
 // Seat implements cluster.Adapter.
 func (a *Adapter) Seat(c cluster.Channel, m cluster.Member) {
 	a.state(c, func() {
-		seq := a.hub.seat(a, c, m)
+		seq := a.hub.seat(a, c, m, a)
 		a.out(c, func(d cluster.Deliverer) { d.Seated(c, m.ID, seq) })
 	})
 }
@@ -205,6 +210,11 @@ func (a *Adapter) Seat(c cluster.Channel, m cluster.Member) {
 // Unseat implements cluster.Adapter.
 func (a *Adapter) Unseat(c cluster.Channel, userID string) {
 	a.state(c, func() { a.hub.unseat(a, c, userID, a) })
+}
+
+// Inherit implements cluster.Partner.
+func (a *Adapter) Inherit(c cluster.Channel, in cluster.Inherited) {
+	a.state(c, func() { a.hub.inherit(a, c, in) })
 }
 
 // Terminate implements cluster.Adapter.

@@ -48,6 +48,28 @@ func (h *Hub) NewAdapter() *Adapter {
 	return &Adapter{hub: h, number: h.made, watched: make(map[cluster.Channel]bool), connections: make(map[string]int64)}
 }
 
+// Names implements cluster.KeptEvents.
+func (h *Hub) Names() (names []cluster.Channel) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c, s := range h.channels {
+		if s.keptEvent() != nil {
+			names = append(names, c)
+		}
+	}
+	return names
+}
+
+// Last implements cluster.KeptEvents.
+func (h *Hub) Last(c cluster.Channel) *cluster.Kept {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, ok := h.channels[c]; ok {
+		return s.keptEvent()
+	}
+	return nil
+}
+
 // Settle waits until nothing is on its way, apart from what concerns paused
 // nodes. It must not be called by a Deliverer.
 func (h *Hub) Settle() {
