@@ -108,7 +108,7 @@ func nodeRow(n *monitor.Node) []string {
 	if f == nil {
 		return []string{n.ID, "unknown", "-", "-", "-", "-", "-", "-", "-", "-"}
 	}
-	name := f.Address
+	name := n.Name()
 	if n.Self {
 		name += " (this one)"
 	}

@@ -253,6 +253,31 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// TestASessionIsNotOneThatSomebodyChose logs a browser in that has a cookie of an
+// attacker's choice, be it unknown or the attacker's own.
+func TestASessionIsNotOneThatSomebodyChose(t *testing.T) {
+	f := newFixture(t, Access{Enabled: true, Password: "sesame"})
+	attackers, _ := f.login("sesame")
+	for _, planted := range []string{cookieName + "=chosen", attackers} {
+		body := url.Values{"password": {"sesame"}}.Encode()
+		response, _ := f.do(request{method: "POST", path: "/reverb/login", cookie: planted, body: body, headers: form})
+		got, _, _ := strings.Cut(response.Header.Get("Set-Cookie"), ";")
+		if got == "" || got == planted {
+			t.Errorf("with the cookie %s the password brings %q", planted, got)
+		}
+		if f.token(got) == f.token(attackers) {
+			t.Error("two sessions have one token")
+		}
+	}
+	if got := f.status(request{path: "/reverb/session", cookie: cookieName + "=chosen"}); got != http.StatusUnauthorized {
+		t.Errorf("the chosen cookie: %d", got)
+	}
+	link, _ := f.do(request{path: f.Link(), cookie: cookieName + "=chosen"})
+	if got := link.Header.Get("Set-Cookie"); got == "" || strings.Contains(got, "chosen") {
+		t.Errorf("a link brings the cookie %q", got)
+	}
+}
+
 func TestPasswordsCannotBeGuessed(t *testing.T) {
 	f := newFixture(t, Access{Enabled: true, Password: "sesame"})
 	for range maxLogins {

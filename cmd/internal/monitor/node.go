@@ -9,6 +9,14 @@ type Node struct {
 	Figures *Figures `json:"figures"` // nil: nothing was heard lately that this version understands
 }
 
+// Name is where the node listens, or its id when that is not known.
+func (n *Node) Name() string {
+	if n.Figures == nil {
+		return n.ID
+	}
+	return n.Figures.Address
+}
+
 // Figures are the few that a node tells the others about itself. Nodes of other
 // versions may tell more or less.
 type Figures struct {

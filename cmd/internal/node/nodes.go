@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ func (n *Node) Nodes(ctx context.Context) []monitor.Node {
 			nodes = append(nodes, monitor.Node{ID: all[i].Name, Figures: monitor.ReadFigures(all[i].Text)})
 		}
 	}
+	slices.SortStableFunc(nodes[1:], func(a, b monitor.Node) int { return strings.Compare(a.Name(), b.Name()) })
 	return nodes
 }
 
