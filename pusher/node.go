@@ -70,6 +70,7 @@ type Node struct {
 	limits      atomic.Pointer[Limits]
 	reloading   sync.Mutex
 	webhooks    atomic.Pointer[Webhooks] // nil while there are none
+	listings    chan struct{}            // of Channels under way
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
 	connections atomic.Int64
 	draining    atomic.Bool
@@ -92,7 +93,7 @@ func NewNode(o Options) (*Node, error) {
 	if o.NewNonce == nil {
 		o.NewNonce = newNonce
 	}
-	n := &Node{options: o, cluster: o.Cluster}
+	n := &Node{options: o, cluster: o.Cluster, listings: make(chan struct{}, maxListings)}
 	if o.Webhooks != nil {
 		n.SetWebhooks(o.Webhooks)
 	}
