@@ -78,6 +78,7 @@ type Node struct {
 	limits      atomic.Pointer[Limits]
 	reloading   sync.Mutex
 	webhooks    atomic.Pointer[Webhooks] // nil while there are none
+	listings    chan struct{}            // of Channels under way
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
 	connections atomic.Int64
 	draining    atomic.Bool
@@ -100,7 +101,7 @@ func NewNode(o Options) (*Node, error) {
 	if o.NewNonce == nil {
 		o.NewNonce = newNonce
 	}
-	n := &Node{options: o}
+	n := &Node{options: o, listings: make(chan struct{}, maxListings)}
 	if o.Cluster != nil {
 		n.cluster.Store(&o.Cluster)
 	}

@@ -2,6 +2,8 @@ package pusher
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +16,22 @@ import (
 // asks. Then this node answers with what it knows itself, as it does while the
 // cluster is out of reach.
 const queryTimeout = time.Second
+
+// Limits of Channels: rows of one answer, how long the cluster may take for them, and
+// how many are asked for at a time.
+const (
+	MaxListedChannels = 1_000_000
+	listTimeout       = 10 * time.Second
+	maxListings       = 4
+)
+
+var (
+	// ErrTooManyChannels means that there are more than MaxListedChannels.
+	ErrTooManyChannels = fmt.Errorf("more than %d channels", MaxListedChannels)
+
+	// ErrListTimeout means that the list was not there in time.
+	ErrListTimeout = fmt.Errorf("the list of channels was not complete within %v", listTimeout)
+)
 
 // AppConnections is the number of open connections of the app, those on other nodes
 // as of about a second ago.
@@ -73,25 +91,43 @@ func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) 
 }
 
 // Channels returns the channels that are occupied in the cluster and whose names
-// begin with prefix, in no particular order and without cached events. O(channels).
-func (n *Node) Channels(a *App, prefix string) []channels.NamedOccupancy {
+// begin with prefix, in no particular order and without cached events, or
+// ErrTooManyChannels or ErrListTimeout. O(channels).
+func (n *Node) Channels(a *App, prefix string) ([]channels.NamedOccupancy, error) {
 	c := n.bus()
 	if c == nil {
-		return a.directory.Channels(prefix)
+		return n.ownChannels(a, prefix)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
 	defer cancel()
-	rows, err := c.Channels(ctx, a.ID, cloned(prefix))
-	if err != nil {
-		return a.directory.Channels(prefix)
+	select {
+	case n.listings <- struct{}{}:
+		defer func() { <-n.listings }()
+	case <-ctx.Done():
+		return nil, ErrListTimeout
 	}
-	out := make([]channels.NamedOccupancy, 0, len(rows))
+	rows, err := c.Channels(ctx, a.ID, cloned(prefix), MaxListedChannels)
+	switch {
+	case errors.Is(err, cluster.ErrTooMany):
+		return nil, ErrTooManyChannels
+	case err != nil && ctx.Err() != nil:
+		return nil, ErrListTimeout
+	case err != nil:
+		return n.ownChannels(a, prefix)
+	}
+	out := make([]channels.NamedOccupancy, len(rows))
 	for i := range rows {
-		if !strings.HasPrefix(rows[i].Name, cluster.UserPrefix) {
-			out = append(out, channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)})
-		}
+		out[i] = channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)}
 	}
-	return out
+	return out, nil
+}
+
+func (n *Node) ownChannels(a *App, prefix string) ([]channels.NamedOccupancy, error) {
+	list := a.directory.Channels(prefix)
+	if len(list) > MaxListedChannels {
+		return nil, ErrTooManyChannels
+	}
+	return list, nil
 }
 
 // Members returns the roster of a presence channel in the order of joining; ok is

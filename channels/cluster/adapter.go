@@ -10,6 +10,9 @@ import (
 // about: answer from what this node knows.
 var ErrDegraded = errors.New("the cluster's state is out of reach")
 
+// ErrTooMany is returned by Adapter.Channels when there are more than it may return.
+var ErrTooMany = errors.New("too many channels")
+
 // UserPrefix begins the names of the channels that stand for users.
 //
 // Pusher: server-to-user messages.
@@ -151,9 +154,10 @@ type Adapter interface {
 	Describe(text string) error
 
 	// Queries ask the shared state, never another node. They return ErrDegraded
-	// when it is out of reach.
+	// when it is out of reach. Channels returns at most limit rows, in no order, or
+	// ErrTooMany; channels that stand for users are not among them.
 	Channel(ctx context.Context, c Channel) (Occupancy, error)
-	Channels(ctx context.Context, app, prefix string) ([]NamedOccupancy, error)
+	Channels(ctx context.Context, app, prefix string, limit int) ([]NamedOccupancy, error)
 	Members(ctx context.Context, c Channel) ([]Member, error)
 
 	// Nodes returns the nodes of the cluster, this one included, by name; the first

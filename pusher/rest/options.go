@@ -38,7 +38,7 @@ type Node interface {
 	// cluster, and of the node alone when there is none or it does not answer.
 	Channel(app *pusher.App, name string) channels.Occupancy
 	AppendChannels(dst []channels.Occupancy, app *pusher.App, names []string) []channels.Occupancy
-	Channels(app *pusher.App, prefix string) []channels.NamedOccupancy
+	Channels(app *pusher.App, prefix string) ([]channels.NamedOccupancy, error)
 	Members(app *pusher.App, name string) (members []*channels.Member, ok bool)
 	AppConnections(app *pusher.App) int64
 

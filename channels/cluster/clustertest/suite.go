@@ -383,7 +383,7 @@ func queries(s *suite) {
 	if o.Kept == nil || string(o.Kept.Payload) != "x" || o.Kept.Data != `"x"` || o.Kept.For <= 0 || o.Kept.For > time.Minute {
 		s.t.Errorf("cache: got %+v", o.Kept)
 	}
-	rows, err := n[2].Channels(s.t.Context(), "app", "presence-")
+	rows, err := n[2].Channels(s.t.Context(), "app", "presence-", 1<<20)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -393,7 +393,10 @@ func queries(s *suite) {
 		slices.ContainsFunc(rows, func(r cluster.NamedOccupancy) bool { return r.Name == chat.Name }) {
 		s.t.Errorf("channels: got %+v", rows)
 	}
-	rows, err = n[2].Channels(s.t.Context(), "other", "")
+	if _, err := n[2].Channels(s.t.Context(), "app", "", 1); !errors.Is(err, cluster.ErrTooMany) {
+		s.t.Errorf("more channels than the limit: got %v, want ErrTooMany", err)
+	}
+	rows, err = n[2].Channels(s.t.Context(), "other", "", 1<<20)
 	if err != nil || len(rows) != 0 {
 		s.t.Errorf("channels of another app: got %+v, %v", rows, err)
 	}

@@ -261,14 +261,17 @@ func (a *Adapter) Channel(_ context.Context, c cluster.Channel) (o cluster.Occup
 }
 
 // Channels implements cluster.Adapter.
-func (a *Adapter) Channels(_ context.Context, app, prefix string) (rows []cluster.NamedOccupancy, err error) {
+func (a *Adapter) Channels(_ context.Context, app, prefix string, limit int) (rows []cluster.NamedOccupancy, err error) {
 	err = a.query(func() {
 		for c, s := range a.hub.channels {
-			if c.App == app && s.total > 0 && strings.HasPrefix(c.Name, prefix) {
+			if c.App == app && s.total > 0 && strings.HasPrefix(c.Name, prefix) && !strings.HasPrefix(c.Name, cluster.UserPrefix) {
 				rows = append(rows, cluster.NamedOccupancy{Name: c.Name, Occupancy: cluster.Occupancy{Subscriptions: s.total, Users: len(s.seats)}})
 			}
 		}
 	})
+	if len(rows) > limit {
+		return nil, cluster.ErrTooMany
+	}
 	return rows, err
 }
 

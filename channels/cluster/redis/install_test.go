@@ -289,7 +289,7 @@ func TestTLSWithACLAndDatabase(t *testing.T) {
 	q := openQueue(t, a, OutboxOptions{})
 	put(t, q, "event")
 	drain(t, q, 1)
-	if rows, err := publisher.Channels(t.Context(), "app", ""); err != nil || len(rows) != 1 {
+	if rows, err := publisher.Channels(t.Context(), "app", "", 1<<20); err != nil || len(rows) != 1 {
 		t.Errorf("channels: got %v, %v", rows, err)
 	}
 	if space := s.text("INFO", "keyspace"); strings.Contains(space, "db0") || !strings.Contains(space, "db3") {

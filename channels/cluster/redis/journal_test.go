@@ -20,7 +20,9 @@ func (s *server) owed(t *testing.T, back time.Duration) Options {
 	return o
 }
 
-func user(id string) cluster.Member { return cluster.Member{ID: id, IDJSON: `"` + id + `"`, Info: "{}"} }
+func user(id string) cluster.Member {
+	return cluster.Member{ID: id, IDJSON: `"` + id + `"`, Info: "{}"}
+}
 
 // gated is a listener whose Decided does not return while gate is open.
 type gated struct {

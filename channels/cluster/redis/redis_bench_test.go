@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -123,20 +124,28 @@ func BenchmarkRawPublish(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
-// BenchmarkSeat is one join and one leave of a channel that has that many members:
-// the microseconds are those of Redis.
+// BenchmarkSeat is one join and one leave of a channel that has that many members,
+// of those that are owed by way of the journal: the microseconds are the CPU of Redis.
 func BenchmarkSeat(b *testing.B) {
-	for _, members := range []int{10, 10_000} {
-		b.Run(fmt.Sprint(members), func(b *testing.B) {
+	for _, test := range []struct {
+		members int
+		owed    bool
+	}{{10, false}, {10_000, false}, {10, true}} {
+		members := test.members
+		b.Run(fmt.Sprint(members, " owed=", test.owed), func(b *testing.B) {
 			s := startServer(b)
 			d := newListener()
-			a := benchJoin(b, benchOptions(b, s), d)
+			o := benchOptions(b, s)
+			if test.owed {
+				o.Owed = func(cluster.Channel) bool { return true }
+			}
+			a := benchJoin(b, o, d)
 			c := named("presence-room")
 			for i := range members {
 				a.Seat(c, cluster.Member{ID: fmt.Sprint(i), IDJSON: "1", Info: `{"name":"somebody"}`})
 			}
 			d.until(b, "seated", func() bool { return len(d.seated) == members })
-			s.do("CONFIG", "RESETSTAT")
+			before := s.cpu()
 			b.ResetTimer()
 			for i := range b.N {
 				user := fmt.Sprint("new", i)
@@ -145,8 +154,11 @@ func BenchmarkSeat(b *testing.B) {
 			}
 			last := fmt.Sprint("new", b.N-1)
 			d.until(b, "seated", func() bool { return d.seated[last] != 0 })
+			if test.owed {
+				d.until(b, "told", func() bool { return len(d.decided) == members+2*b.N })
+			}
 			b.StopTimer()
-			b.ReportMetric(s.usec("evalsha")/float64(b.N), "redis-us/join+leave")
+			b.ReportMetric((s.cpu()-before)/float64(b.N), "redis-us/join+leave")
 		})
 	}
 }
@@ -170,4 +182,80 @@ func BenchmarkWatchRoster(b *testing.B) {
 	d.until(b, "watched", func() bool { return d.watched[c.Name] == b.N })
 	b.StopTimer()
 	b.ReportMetric(s.usec("evalsha")/float64(b.N), "redis-us/snapshot")
+}
+
+// BenchmarkChannels lists an app's channels, one in ten of them a presence channel.
+// Meanwhile another connection looks how long Redis does not answer.
+func BenchmarkChannels(b *testing.B) {
+	for _, channels := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(channels), func(b *testing.B) {
+			s := startServer(b)
+			a := benchJoin(b, benchOptions(b, s), newListener())
+			occupy(b, s, a, channels)
+			client := s.client()
+			defer client.Close()
+			ctx, stop := context.WithCancel(b.Context())
+			var waited []time.Duration
+			var group sync.WaitGroup
+			group.Go(func() {
+				for ctx.Err() == nil {
+					began := time.Now()
+					client.Do(ctx, client.B().Ping().Build())
+					waited = append(waited, time.Since(began))
+					time.Sleep(time.Millisecond) // a bystander, not a load
+				}
+			})
+			before := s.cpu()
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				rows, err := a.Channels(b.Context(), "app", "", 1<<20)
+				if err != nil || len(rows) != channels {
+					b.Fatalf("%d channels, %v", len(rows), err)
+				}
+			}
+			b.StopTimer()
+			stop()
+			group.Wait()
+			slices.Sort(waited)
+			b.ReportMetric((s.cpu()-before)/float64(b.N)/1000, "redis-ms/op")
+			b.ReportMetric(float64(waited[len(waited)*99/100].Microseconds())/1000, "ping-p99-ms")
+			b.ReportMetric(float64(waited[len(waited)-1].Microseconds())/1000, "ping-max-ms")
+		})
+	}
+}
+
+// occupy writes what holds of that many channels leave in Redis.
+func occupy(b *testing.B, s *server, a *Adapter, channels int) {
+	b.Helper()
+	byBucket := make([][]string, buckets)
+	var members []cluster.Channel
+	for i := range channels {
+		c := named(fmt.Sprint("private-orders.", i))
+		if i%10 == 0 {
+			c.Name = fmt.Sprint("presence-room.", i)
+			members = append(members, c)
+		}
+		topic := a.names.topic(c)
+		byBucket[bucketOf(topic)] = append(byBucket[bucketOf(topic)], a.names.cid(topic, c), "1")
+	}
+	client := s.client()
+	defer client.Close()
+	var commands rueidis.Commands
+	for bucket, pairs := range byBucket {
+		words := append([]string{"HSET", a.names.base[bucket] + ":o:app"}, pairs...)
+		commands = append(commands, client.B().Arbitrary(words...).Build())
+	}
+	for _, c := range members {
+		topic := a.names.topic(c)
+		key := a.names.base[bucketOf(topic)] + ":m:" + a.names.cid(topic, c)
+		commands = append(commands, client.B().Arbitrary("HSET", key, "ann", "1 x").Build())
+	}
+	for chunk := range slices.Chunk(commands, 64) {
+		for _, result := range client.DoMulti(b.Context(), chunk...) {
+			if err := result.Error(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }
