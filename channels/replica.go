@@ -34,7 +34,8 @@ type replica struct {
 	seen    uint64 // edges and kept publications of the cluster up to here are in
 
 	// own is the kept publications of this node that have no place in the cluster's
-	// order yet, oldest first. Those made before it was settled are not among them.
+	// order yet, oldest first. Those made before it was known are not among them, and of
+	// those made while it is not settled only the last is.
 	own []*CachedEvent
 
 	seats      map[string]*present // users present through this node
@@ -99,7 +100,7 @@ type State struct {
 	Members []*Member    // in the order of joining; presence channels only
 	Kept    *CachedEvent // cache channels only; nil when there is none
 	Expires time.Time    // of Kept
-	Partial bool         // who is not in it may be present all the same
+	Partial bool         // who is not in it may be present, what own has may be newer
 }
 
 // Watched is the cluster's answer to Link.Watch. state is nil for a channel that
@@ -113,13 +114,21 @@ func (d *Directory) Watched(name string, state *State) {
 		return
 	}
 	r := c.replica
-	r.settled, r.fresh, r.own = true, !r.known, nil
+	r.settled, r.fresh = true, !r.known
+	if state == nil || !state.Partial {
+		r.own = nil
+	}
 	if state != nil {
 		r.seen = state.Seq
 		if c.roster != nil {
 			d.takeRoster(s, c, state)
 		}
-		s.keep(c.name, state.Kept, state.Expires)
+		if state.Kept != nil {
+			r.placed(state.Kept)
+		}
+		if len(r.own) == 0 {
+			s.keep(c.name, state.Kept, state.Expires)
+		}
 	}
 	r.known = true
 	if c.subscriptions == 0 {

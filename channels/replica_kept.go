@@ -5,11 +5,17 @@ import (
 	"time"
 )
 
-// published notes a kept publication of this node.
+// published notes a kept publication of this node. While nothing comes back, in an
+// outage too, the last one stands for all.
 func (r *replica) published(event *CachedEvent, cut bool) {
-	if r != nil && r.settled && !cut {
-		r.own = append(r.own, event)
+	if r == nil || !r.known {
+		return
 	}
+	if cut || !r.settled {
+		clear(r.own)
+		r.own = r.own[:0]
+	}
+	r.own = append(r.own, event)
 }
 
 // placed forgets an own publication that came back, and those before it, which

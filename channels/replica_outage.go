@@ -37,7 +37,7 @@ func (d *Directory) takeBack(s *stripe) {
 func (d *Directory) Cut() {
 	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.known, r.fresh, r.own = true, true, false, nil
+		r.settled, r.known, r.fresh = true, true, false
 		for _, p := range r.seats {
 			switch {
 			case p.connections == 0:
@@ -60,7 +60,7 @@ func (d *Directory) Restate() {
 		d.takeBack(s)
 	}, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.own = false, nil
+		r.settled = false
 		s.link.Hold(c.name, int(c.subscriptions))
 		for id, p := range r.seats {
 			switch {

@@ -311,6 +311,37 @@ func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	check("the cluster keeps none any more", "")
 	keep("while asked again", 21, true)
 	check("who was answered before has it", "while asked again")
+
+	back := func(seq uint64, kept string, partial bool) {
+		d.Watched(c, &channels.State{Seq: seq, Kept: event(kept), Expires: until, Partial: partial})
+	}
+	publish("on its way")
+	d.Cut()
+	publish("alone")
+	publish("alone, the last")
+	d.Restate()
+	back(30, "while asked again", true)
+	check("what was published in an outage is on its way", "alone, the last")
+	keep("theirs of the outage", 31, false)
+	keep("on its way", 32, true)
+	keep("alone", 33, true)
+	check("and behind everything else", "alone, the last", "theirs of the outage")
+	keep("alone, the last", 34, true)
+	keep("next", 35, false)
+	check("until it has its place", "next", "next")
+	publish("heard")
+	d.Cut()
+	d.Restate()
+	back(40, "heard", true)
+	keep("after it", 41, false)
+	check("the state may have it", "after it", "after it")
+	d.Cut()
+	publish("dropped")
+	d.Restate()
+	back(41, "after it", true)
+	check("it may have been lost", "dropped")
+	back(41, "after it", false)
+	check("the whole state says so", "after it")
 }
 
 func TestUsersInACluster(t *testing.T) {

@@ -103,8 +103,8 @@ type NamedOccupancy struct {
 // Publish, Watch, Unwatch, Hold, Seat, Unseat, Terminate and SetConnections only
 // enqueue; statements about one channel take effect in the order they were made.
 // While degraded they are remembered by nobody: after Restate the node makes them
-// again. Publications made meanwhile wait in a bounded spool; what does not fit is
-// counted.
+// again. Publications made meanwhile wait in a bounded spool, until the nodes known
+// before watch again what they watched, or are given up; what does not fit is counted.
 type Adapter interface {
 	// Start registers the node and begins to call d. When the other nodes are
 	// out of reach it returns nil all the same, with Degraded(true) told to d, and
@@ -201,6 +201,7 @@ type Stats struct {
 	Unwanted  uint64 // received though nobody here watches: hash collisions, late unsubscribes
 	Junk      uint64 // not understood and ignored
 	Dropped   uint64 // publications that did not fit the spool
+	Unheard   uint64 // spooled publications that left though a node was not back
 	Fenced    uint64 // times this node lost its lease and registered again
 	Reconnect uint64 // times the shared state was lost
 }

@@ -156,6 +156,7 @@ func statusCluster(c *monitor.Cluster) string {
 	return text + happened([]incident{
 		{uint64(c.Spooled), "wait"},
 		{c.Dropped, "dropped"},
+		{c.Unheard, "sent before all nodes were back"},
 		{c.Unwanted, "for nobody here"},
 		{c.Junk, "not understood"},
 		{c.Fenced, "leases lost"},

@@ -33,6 +33,7 @@ type Adapter struct {
 	seen     seen
 	lease    lease
 	journal  journal
+	comeback comeback
 	queues   queues
 
 	description description
@@ -45,10 +46,9 @@ type Adapter struct {
 	degraded    atomic.Bool
 	restated    atomic.Bool // the Deliverer has stated everything since the registration
 	closing     atomic.Bool
-	incarnation atomic.Uint64             // number of the registration
-	registered  atomic.Pointer[time.Time] // when that was; nil before the first
-	epoch       atomic.Uint64             // rises when statements and answers are forgotten
-	calls       atomic.Uint64             // numbers the calls of stateScript and purgeScript
+	incarnation atomic.Uint64 // number of the registration
+	epoch       atomic.Uint64 // rises when statements and answers are forgotten
+	calls       atomic.Uint64 // numbers the calls of stateScript and purgeScript
 	counters    counters
 
 	life     sync.Mutex // Start and Close
@@ -58,7 +58,7 @@ type Adapter struct {
 }
 
 type counters struct {
-	published, received, unwanted, junk, dropped, fenced, reconnect atomic.Uint64
+	published, received, unwanted, junk, dropped, unheard, fenced, reconnect atomic.Uint64
 }
 
 var _ cluster.Adapter = (*Adapter)(nil)
@@ -108,6 +108,7 @@ func (a *Adapter) Start(ctx context.Context, d cluster.Deliverer) error {
 		a.degraded.Store(true)
 		d.Degraded(true)
 	} else {
+		a.restated.Store(true) // there is nothing yet
 		a.accept(s)
 	}
 	go a.run(alive, s)
@@ -127,6 +128,7 @@ func (a *Adapter) leaveOnce(ctx context.Context) error {
 		return nil
 	}
 	a.accepting.Store(false)
+	a.release(a.comeback.close())
 	if s := a.session.Load(); s != nil {
 		return a.takeBack(ctx, s)
 	}
@@ -249,11 +251,12 @@ func (a *Adapter) Stats() cluster.Stats {
 		Unwanted:  a.counters.unwanted.Load(),
 		Junk:      a.counters.junk.Load(),
 		Dropped:   a.counters.dropped.Load(),
+		Unheard:   a.counters.unheard.Load(),
 		Fenced:    a.counters.fenced.Load(),
 		Reconnect: a.counters.reconnect.Load(),
 	}
 	if !s.Degraded {
-		s.Nodes = a.lease.nodeCount()
+		s.Nodes = len(a.lease.nodeNames())
 	}
 	for i := range a.lanes {
 		s.Spooled += a.lanes[i].waiting()

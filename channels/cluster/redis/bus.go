@@ -27,6 +27,7 @@ type request struct {
 	channel  cluster.Channel
 	watch    bool
 	snapshot bool
+	number   uint64 // of the Watch, see bus.goal
 	after    uint64 // the snapshot is read when its flusher has heard of this place
 }
 
@@ -51,7 +52,11 @@ type bus struct {
 	broken   []*link                 // links that were lost
 	lost     []string                // topics that the server unsubscribed by itself
 	topics   int                     // subscribed, for Stats
-	wake     chan struct{}           // has a value when there is something to do
+	number   uint64                  // of the last Watch
+	caughtUp bool                    // what was watched up to goal is answered: nothing is missed
+	goal     uint64
+	expected bool          // goal is known
+	wake     chan struct{} // has a value when there is something to do
 
 	// Owned by run.
 	byTopic  map[uint32]*topic
@@ -69,6 +74,7 @@ func (b *bus) init(a *Adapter) {
 	b.watching = make(map[cluster.Channel]int)
 	b.byTopic = make(map[uint32]*topic)
 	b.wake = make(chan struct{}, 1)
+	b.caughtUp = true
 }
 
 func (b *bus) ring() {
@@ -85,6 +91,8 @@ func (b *bus) ask(r request) {
 	}
 	b.mu.Lock()
 	if b.adapter.accepting.Load() {
+		b.number++
+		r.number = b.number
 		b.requests = append(b.requests, r)
 		if r.watch && r.snapshot {
 			b.watching[r.channel]++
@@ -108,7 +116,53 @@ func (b *bus) clear() {
 	defer b.mu.Unlock()
 	b.requests = nil
 	clear(b.watching)
+	b.caughtUp, b.expected = false, false
 	b.ring()
+}
+
+// expect notes that everything is watched again that was: once it is answered this
+// node listens.
+func (b *bus) expect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.caughtUp, b.expected, b.goal = false, true, b.number
+	b.ring()
+}
+
+// fallBehind notes that watched channels miss messages. b.mu is held.
+func (b *bus) fallBehind() {
+	b.caughtUp, b.goal = false, b.number
+	b.adapter.comeback.setDeaf(true)
+	b.ring()
+}
+
+// catchUp looks whether everything that was expected is answered. What is behind is
+// mostly in front, and found at once.
+func (b *bus) catchUp(epoch uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.caughtUp || !b.expected || epoch != b.adapter.epoch.Load() || len(b.broken)+len(b.lost) > 0 {
+		return
+	}
+	behind := func(r request) bool { return r.number <= b.goal }
+	for _, list := range [][]request{b.requests, b.ready, b.later} {
+		if slices.ContainsFunc(list, behind) {
+			return
+		}
+	}
+	for _, id := range b.dirty {
+		if slices.ContainsFunc(b.byTopic[id].asked, behind) {
+			return
+		}
+	}
+	b.caughtUp = true
+}
+
+// listens reports whether nothing is missed of what was watched.
+func (b *bus) listens() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.caughtUp
 }
 
 func (b *bus) subscribed() int {
@@ -122,6 +176,7 @@ func (b *bus) open(s *session) error {
 	b.byTopic, b.dirty, b.ready, b.later = make(map[uint32]*topic), nil, nil, nil
 	b.mu.Lock()
 	b.broken, b.lost, b.topics = nil, nil, 0
+	b.adapter.comeback.setDeaf(false)
 	b.mu.Unlock()
 	b.links = newLinks(b, s)
 	return b.links.open()
@@ -174,7 +229,11 @@ func (b *bus) turn(s *session) error {
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
 	}
-	return b.readSnapshots(s, epoch)
+	if err := b.readSnapshots(s, epoch); err != nil {
+		return err
+	}
+	b.catchUp(epoch)
+	return nil
 }
 
 // forget ends all watches.
@@ -220,7 +279,16 @@ func (b *bus) mend(s *session, epoch uint64) error {
 			b.unsubscribed(id, t, epoch)
 		}
 	}
-	return b.links.openWithin(s.timeout)
+	if err := b.links.openWithin(s.timeout); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	if len(b.broken)+len(b.lost) == 0 {
+		b.adapter.comeback.setDeaf(false)
+	}
+	b.mu.Unlock()
+	b.adapter.release(false)
+	return nil
 }
 
 // completeSnapshots has all snapshots read again that may have lacked nodes, once

@@ -8,6 +8,7 @@
 --   :s:CID    user -> "node:incarnation;" for each node the user is present through
 --   :m:CID    user -> number of member_added, a space, the member
 --   :k:CID    kept publication: origin, number, the rest of its message
+--   :p:NODE   the last number that a node gave to a kept publication
 --   :i:INC:h  cids held by an incarnation, :i:INC:s its seats as cid and user; :H and
 --             :S those whose edges go into the journal
 --   :w        edge -> incarnation that has to tell it, a space, its number: arrivals

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -52,6 +53,7 @@ type lane struct {
 	changed sync.Cond // on mu
 	items   []*item
 	bytes   int
+	owed    int // of the oldest items, those that were held back
 	closed  bool
 }
 
@@ -92,17 +94,33 @@ func (l *lane) close() {
 	l.adapter.counters.dropped.Add(uint64(len(l.items)))
 }
 
+// release wakes who waits while publications are held back, and returns how many.
+func (l *lane) release() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.owed = len(l.items)
+	l.changed.Broadcast()
+	return l.owed
+}
+
+// owing reports whether something that was held back is still to be sent.
+func (l *lane) owing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owed > 0
+}
+
 // wait returns when everything was sent.
 func (l *lane) wait(ctx context.Context, s *session) error {
 	return waitUntil(ctx, s, &l.changed, func() bool { return len(l.items) == 0 })
 }
 
-// head waits for items and returns the oldest, which stay in the lane. Nil means
-// that ctx ended.
+// head waits for items, and until they are not held back, and returns the oldest,
+// which stay in the lane. Nil means that ctx ended.
 func (l *lane) head(ctx context.Context) []*item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.items) == 0 && ctx.Err() == nil {
+	for (len(l.items) == 0 || l.adapter.comeback.holds()) && ctx.Err() == nil {
 		l.changed.Wait()
 	}
 	if ctx.Err() != nil {
@@ -124,6 +142,7 @@ func (l *lane) remove(n int) {
 		l.bytes -= l.items[i].bytes
 		l.items[i] = nil
 	}
+	l.owed = max(l.owed-n, 0)
 	if l.items = l.items[n:]; len(l.items) == 0 {
 		l.items = nil
 		l.changed.Broadcast()
@@ -141,7 +160,11 @@ func (l *lane) run(s *session) {
 		if batch == nil {
 			return
 		}
-		if err := l.send(s, batch); err != nil {
+		err := l.send(s, batch)
+		if errors.Is(err, errHeld) {
+			continue
+		}
+		if err != nil {
 			s.fail(fmt.Errorf("publications were not sent: %w", err))
 			return
 		}
@@ -149,6 +172,10 @@ func (l *lane) run(s *session) {
 		l.remove(len(batch))
 	}
 }
+
+// errHeld is lane.send's answer when a batch must wait: it is sent again, and who had
+// a part of it knows by the numbers.
+var errHeld = errors.New("publications are held back")
 
 // send repeats what failed until everything was sent or Options.Timeout is over.
 func (l *lane) send(s *session, batch []*item) error {
@@ -196,6 +223,9 @@ func (l *lane) send(s *session, batch []*item) error {
 		if failure != nil && !pause(ctx, attempt) {
 			return failure
 		}
+		if failure != nil && l.adapter.comeback.holds() {
+			return errHeld
+		}
 	}
 }
 
@@ -228,7 +258,7 @@ func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
 	case p.Keep > 0:
 		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
 		rest := appendKeptTail(make([]byte, 0, i.contentBytes()+envelopeBytes), p)
-		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(keptMilliseconds(p)), string(origin), string(rest)}
+		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(keptMilliseconds(p)), string(origin), string(rest), a.node, decimal(i.number)}
 		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
 	default:
 		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindPlain)

@@ -34,11 +34,11 @@ func (i incarnationName) String() string { return i.node + ":" + decimal(i.numbe
 // lease is what heartbeats carry.
 type lease struct {
 	mu       sync.Mutex
-	mine     map[string]int64 // app -> connections on this node
-	changed  map[string]bool  // apps whose number was not told yet
-	all      map[string]int64 // app -> connections, as of the last heartbeat
-	told     map[string]int64 // app -> of this node in all
-	nodes    int
+	mine     map[string]int64  // app -> connections on this node
+	changed  map[string]bool   // apps whose number was not told yet
+	all      map[string]int64  // app -> connections, as of the last heartbeat
+	told     map[string]int64  // app -> of this node in all
+	nodes    []string          // with a lease, as of the last heartbeat
 	cleaning []incarnationName // claimed, to be cleaned up in this order
 	cleaned  []incarnationName // to be told
 	wake     chan struct{}     // has a value when cleaning may not be empty
@@ -75,7 +75,7 @@ func (l *lease) otherConnections(app string) int64 {
 	return max(l.all[app]-l.told[app], 0)
 }
 
-func (l *lease) nodeCount() int {
+func (l *lease) nodeNames() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.nodes
@@ -105,10 +105,15 @@ func (l *lease) tell() (args []string, cleaned int, connections map[string]int64
 // keepLease renews the lease until the session ends, and registers anew when it
 // was lost.
 func (a *Adapter) keepLease(s *session) {
-	beat := time.NewTicker(a.options.Lease / heartbeats)
+	interval := a.beatInterval()
+	beat := time.NewTicker(interval)
 	defer beat.Stop()
 	renewed := time.Now()
 	for {
+		if now := a.beatInterval(); now != interval {
+			interval = now
+			beat.Reset(interval)
+		}
 		var held bool
 		var err error
 		select {
@@ -143,6 +148,7 @@ func (a *Adapter) reregister(s *session) error {
 	}
 	a.options.Logger.Warn("this node states everything again: its lease had ended, or redis was replaced")
 	a.counters.fenced.Add(1)
+	a.awaitOthers()
 	a.forget()
 	if err := a.registerAnew(s); err != nil {
 		return err
@@ -158,6 +164,7 @@ func (a *Adapter) restate() {
 	for i := range a.flushers {
 		a.flushers[i].mark()
 	}
+	a.bus.expect()
 	a.restated.Store(true)
 }
 
@@ -168,8 +175,6 @@ func (a *Adapter) registerAnew(s *session) error {
 	a.restated.Store(false)
 	a.incarnation.Add(1)
 	_, err := a.askLease(s.ctx, s, "register", a.last())
-	now := time.Now()
-	a.registered.Store(&now)
 	return err
 }
 
@@ -182,20 +187,18 @@ func (a *Adapter) last() string {
 	return incarnationName{a.node, k - 1}.String()
 }
 
-// othersComeBack reports whether other nodes may not have stated everything again.
-// What ended the last registration may have ended theirs, and the state with it;
-// they have a lease to come back, or longer if they have as much to say as this one.
-func (a *Adapter) othersComeBack() bool {
-	return a.last() != "" && (time.Since(*a.registered.Load()) < a.options.Lease || a.unfinished() != "")
-}
-
-// unfinished is last as long as not everything was stated again.
-func (a *Adapter) unfinished() string {
+// hasStated reports whether everything was stated again and heard.
+func (a *Adapter) hasStated() bool {
 	done := a.restated.Load()
 	for i := range a.flushers {
 		done = done && !a.flushers[i].restating()
 	}
-	if done {
+	return done
+}
+
+// unfinished is last as long as not everything was stated again.
+func (a *Adapter) unfinished() string {
+	if a.hasStated() {
 		return ""
 	}
 	return a.last()
@@ -205,7 +208,11 @@ func (a *Adapter) unfinished() string {
 func (a *Adapter) askLease(ctx context.Context, s *session, what, old string) (held bool, err error) {
 	tail, cleaned, connections := a.lease.tell()
 	ms := strconv.FormatInt(a.options.Lease.Milliseconds(), 10)
-	args := append([]string{what, a.node, decimal(a.incarnation.Load()), ms, ms, old}, tail...)
+	listens, since := "", a.comeback.asks()
+	if what == "renew" && a.listens() {
+		listens = "1"
+	}
+	args := append([]string{what, a.node, decimal(a.incarnation.Load()), ms, ms, old, listens, since}, tail...)
 	results, err := s.eval(ctx, []call{{leaseScript, a.names.root, args}})
 	if err != nil {
 		return false, err
@@ -217,23 +224,27 @@ func (a *Adapter) askLease(ctx context.Context, s *session, what, old string) (h
 	if len(answer) == 0 || int64Of(answer[0]) == 0 {
 		return false, nil
 	}
-	if len(answer) < 4 {
+	if len(answer) < 6 {
 		return false, errors.New("the answer about the lease is not understood")
 	}
-	claimed, err := answer[2].AsStrSlice()
-	if err != nil {
-		return false, err
+	var lists [4][]string // nodes, listening, claimed, connections of all
+	for i := range lists {
+		if lists[i], err = answer[2+i].AsStrSlice(); err != nil {
+			return false, err
+		}
 	}
-	all, err := answer[3].AsStrSlice()
-	if err != nil {
-		return false, err
+	a.lease.hear(lists[0], cleaned, connections, lists[2], lists[3])
+	switch what {
+	case "register":
+		a.comeback.registered(int64Of(answer[1]))
+	case "renew":
+		a.hearOthers(lists[0], lists[1], listens != "")
 	}
-	a.lease.hear(int(int64Of(answer[1])), cleaned, connections, claimed, all)
 	return true, nil
 }
 
 // hear takes leaseScript's answer.
-func (l *lease) hear(nodes, cleaned int, connections map[string]int64, claimed, all []string) {
+func (l *lease) hear(nodes []string, cleaned int, connections map[string]int64, claimed, all []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.nodes = nodes

@@ -1,5 +1,7 @@
 -- KEYS[1] is "{prefix:db}". ARGV: what, node, incarnation number, lease and claim
 -- in milliseconds, old incarnation (of which not everything was stated again) or '',
+-- '1' when this node has stated everything and listens, since when the others are
+-- asked the same,
 -- number of incarnations that were cleaned up and they, number of those being cleaned up and they, then app, connections in
 -- turn. what is 'register', 'renew', 'leave' or, when another
 -- is to look for what is left, 'bequeath'. Keys:
@@ -7,13 +9,16 @@
 --   :leases   incarnation -> when its lease ends
 --   :claims   incarnation to clean up -> when another node may take it over
 --   :owners   node -> its incarnation number
+--   :listen   node -> when it last said that it listens
 --   :c:NODE   app -> connections on that node, :c the sum of all
 --
--- Answers 0 when the lease was lost, else 1, the nodes, the incarnations to clean
--- up, and app, connections in turn.
+-- Answers 0 when the lease was lost, else 1, the time, the nodes, those that said
+-- since then that they listen, the incarnations to clean up, and app, connections
+-- in turn.
 local base, what, node, k = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local lease, claim, old = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local leases, claims, owners = base .. ':leases', base .. ':claims', base .. ':owners'
+local listen = base .. ':listen'
 local inc = node .. ':' .. k
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -35,23 +40,38 @@ local function gone(of)
     connections(of, app, 0)
   end
   redis.call('HDEL', owners, of)
+  redis.call('ZREM', listen, of)
 end
 
+if tonumber(redis.call('HGET', owners, node) or '0') > tonumber(k) then
+  return {0} -- a call that was late on a connection given up since
+end
 if what == 'leave' or what == 'bequeath' then
   redis.call('ZREM', leases, inc)
   gone(node)
   if what == 'bequeath' then redis.call('ZADD', claims, 0, inc) end
-  return {1, 0, {}, {}}
-elseif what == 'register' then
+  return {1, now, {}, {}, {}, {}}
+end
+
+-- A clock that stepped back, as after a failover, must not make leases longer.
+for key, most in pairs({[leases] = lease, [claims] = claim}) do
+  for _, ahead in ipairs(redis.call('ZRANGEBYSCORE', key, now + 2 * most, '+inf')) do
+    redis.call('ZADD', key, now + most, ahead)
+  end
+end
+redis.call('ZREMRANGEBYSCORE', listen, now + 1, '+inf')
+local newest = redis.call('ZRANGE', leases, -1, -1, 'WITHSCORES')
+if newest[2] and tonumber(newest[2]) <= now then
+  -- Nobody was heard: Redis was away or its clock stepped forward, and the others
+  -- are coming back.
+  for _, other in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    redis.call('ZADD', leases, now + lease, other)
+  end
+end
+
+if what == 'register' then
   gone(node)
   redis.call('HSET', owners, node, k)
-  local last = redis.call('ZRANGE', leases, -1, -1, 'WITHSCORES')
-  if last[2] and tonumber(last[2]) <= now then
-    -- Nobody was heard: it is Redis that was away, and the others are coming back.
-    for _, other in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
-      redis.call('ZADD', leases, now + lease, other)
-    end
-  end
   if old ~= '' and not redis.call('ZSCORE', leases, old) and not redis.call('ZSCORE', claims, old) then
     -- Cleaned up already: once more, for what it said while it was not heard.
     redis.call('ZADD', claims, 0, old)
@@ -68,7 +88,9 @@ if old ~= '' then
   end
 end
 
-local i = 7
+if ARGV[7] == '1' then redis.call('ZADD', listen, now, node) else redis.call('ZREM', listen, node) end
+
+local i = 9
 local last = i + tonumber(ARGV[i])
 for j = i + 1, last do redis.call('ZREM', claims, ARGV[j]) end
 i = last + 1
@@ -84,4 +106,6 @@ for _, ended in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT',
 end
 local mine = redis.call('ZRANGEBYSCORE', claims, '-inf', now, 'LIMIT', 0, 4)
 for _, taken in ipairs(mine) do redis.call('ZADD', claims, now + claim, taken) end
-return {1, redis.call('HLEN', owners), mine, redis.call('HGETALL', base .. ':c')}
+local listening = {}
+if ARGV[8] ~= '' then listening = redis.call('ZRANGEBYSCORE', listen, ARGV[8], '+inf') end
+return {1, now, redis.call('HKEYS', owners), listening, mine, redis.call('HGETALL', base .. ':c')}

@@ -164,6 +164,7 @@ func (ls *links) meet(ctx context.Context, l *link) error {
 	id, _, _ = strings.Cut(id, "\r")
 	before, known := ls.servers[l.address]
 	if ls.opened && (!known || before != id || id == "") {
+		ls.bus.adapter.awaitOthers() // before publications go on
 		ls.session.askRegister()
 	}
 	ls.servers[l.address] = id
@@ -192,16 +193,16 @@ func (ls *links) onSubscription(s rueidis.PubSubSubscription) {
 	defer ls.bus.mu.Unlock()
 	if !ls.leaving[s.Channel] {
 		ls.bus.lost = append(ls.bus.lost, s.Channel)
-		ls.bus.ring()
+		ls.bus.fallBehind()
 	}
 }
 
 // report makes bus.run mend a link.
 func (b *bus) report(l *link) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.broken = append(b.broken, l)
-	b.mu.Unlock()
-	b.ring()
+	b.fallBehind()
 }
 
 // drop closes a link; false when it was dropped already.

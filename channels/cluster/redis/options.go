@@ -55,8 +55,8 @@ type Options struct {
 	// long a connection may be built up. Beyond it Redis counts as lost. Zero means 2 s.
 	Timeout time.Duration
 
-	// MaxBackoff is the longest pause between attempts to reach Redis; the first is
-	// 100 ms, and all are spread by half. Zero means 3 s.
+	// MaxBackoff is the longest pause between attempts to reach Redis; the first is at
+	// most 100 ms, and all are spread. Zero means 3 s.
 	MaxBackoff time.Duration
 
 	// SpoolPublications and SpoolBytes bound what waits to be published, a quarter

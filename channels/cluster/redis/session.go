@@ -119,6 +119,9 @@ func (s *session) loadScripts() error {
 func (a *Adapter) run(ctx context.Context, first *session) {
 	defer close(a.finished)
 	for s := first; ; s = nil {
+		if s == nil {
+			a.awaitOthers()
+		}
 		for attempt := 0; s == nil; attempt++ {
 			if !a.backOff(ctx, attempt) {
 				return
@@ -152,7 +155,7 @@ func (a *Adapter) backOff(ctx context.Context, attempt int) bool {
 	if attempt < 10 {
 		d = min(d, 100*time.Millisecond<<attempt)
 	}
-	timer := time.NewTimer(spread(d))
+	timer := time.NewTimer(spread(d * 2 / 3))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
