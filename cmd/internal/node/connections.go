@@ -81,7 +81,9 @@ func (row *connRow) connection() *control.Connection {
 	}
 	if row.state.Virtual {
 		c.Transport = "http"
-		return c
+	}
+	if !row.state.TCP {
+		return c // nobody knows
 	}
 	idle, rtt := row.state.Idle.Seconds(), row.state.RTT.Seconds()*1e3
 	c.IdleSeconds, c.RTT = &idle, &rtt
