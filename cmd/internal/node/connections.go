@@ -78,6 +78,9 @@ func (row *connRow) connection() *control.Connection {
 	}
 	if row.state.Remote.IsValid() {
 		c.Remote = row.state.Remote.String()
+		if row.state.Remote.Port() == 0 {
+			c.Remote = row.state.Remote.Addr().String()
+		}
 	}
 	if row.state.Virtual {
 		c.Transport = "http"
