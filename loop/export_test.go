@@ -14,6 +14,9 @@ func (e *Engine) ListeningBeside(other *Engine) bool {
 // KeptAddr is what gnet keeps of the peer's address.
 func (r *Reactor) KeptAddr(conn int32) net.Addr { return r.conns.At(conn).tcp.RemoteAddr() }
 
+// KeptClients is how many blocks of addresses the reactor keeps.
+func (r *Reactor) KeptClients() int { return len(r.clients) }
+
 // Fragmented is the number of connections inside a fragmented message.
 func (r *Reactor) Fragmented() int { return len(r.readers) }
 

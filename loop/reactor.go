@@ -1,7 +1,7 @@
 package loop
 
 import (
-	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -71,15 +71,20 @@ type conn struct {
 	stage           stage
 	dirty           bool // in the queue of connections to flush
 	doomed          bool // to be closed when its turn ends
-	reads           reading
+	marks           mark
 }
 
-// reading says how what a connection sends is read.
-type reading uint8
+// mark is something that a connection is or has.
+type mark uint8
 
 const (
-	fragmented reading = 1 << iota // inside a fragmented message: its reader is in Reactor.readers
-	deflates                       // compressed frames were negotiated
+	fragmented mark = 1 << iota // inside a fragmented message: its reader is in Reactor.readers
+	deflates                    // compressed frames were negotiated
+	expectant                   // a PROXY header comes first, or may
+	proxied                     // a PROXY header came
+	told                        // a proxy told the client's address: it is in Reactor.clients
+	held                        // counts for the address in Reactor.clients
+	tooMany                     // its address has too many: to be told so
 )
 
 // Reactor is one event loop and all it owns. Its methods, those said to be safe
@@ -105,6 +110,7 @@ type Reactor struct {
 	records []byte // scratch: what is encrypted for one write
 
 	readers map[int32]frame.Reader // by handle, of connections inside a fragmented message
+	clients clients
 
 	out       outbound
 	queued    uint64        // frames ever queued, to measure a turn by
@@ -208,7 +214,7 @@ func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
 }
 
 // Deflates reports whether conn takes compressed frames.
-func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).reads&deflates != 0 }
+func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).marks&deflates != 0 }
 
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
 // wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
@@ -220,9 +226,14 @@ func (r *Reactor) SetDeadline(conn int32, at uint32) {
 	}
 }
 
-// RemoteAddr is the peer's address. The kernel is asked for it.
-func (r *Reactor) RemoteAddr(conn int32) net.Addr {
-	return remoteAddr(r.conns.At(conn).tcp)
+// ClientAddr is the client's address: as a trusted proxy told it, else the peer's,
+// for which the kernel is asked. It is the zero value when nobody knows.
+func (r *Reactor) ClientAddr(conn int32) netip.AddrPort {
+	c := r.conns.At(conn)
+	if c.marks&told != 0 {
+		return r.clients.at(conn)
+	}
+	return addrPort(remoteAddr(c.tcp))
 }
 
 // OutboundBytes is what waits to be written to conn, in bytes.

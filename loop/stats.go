@@ -23,6 +23,8 @@ type counters struct {
 	panics      atomic.Uint64
 	tlsShaken   atomic.Uint64
 	tlsFailed   atomic.Uint64
+	crowded     atomic.Uint64
+	misproxied  atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
 
 	mu     sync.Mutex
@@ -81,6 +83,8 @@ type Stats struct {
 	Panics      uint64         // panics recovered
 	TLS         uint64         // handshakes of TLS completed
 	TLSFailed   uint64         // handshakes of TLS that failed
+	Crowded     uint64         // connections refused because their address had too many
+	Misproxied  uint64         // connections closed because of a PROXY header: none, a wrong one, or not theirs to send
 	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
 
 	CloseReasons map[CloseReason]uint64 // the same, with why
@@ -105,6 +109,8 @@ func (e *Engine) Stats() Stats {
 		out.Panics += s.panics.Load()
 		out.TLS += s.tlsShaken.Load()
 		out.TLSFailed += s.tlsFailed.Load()
+		out.Crowded += s.crowded.Load()
+		out.Misproxied += s.misproxied.Load()
 		s.mu.Lock()
 		for why, n := range maps.All(s.closes) {
 			out.Closes[why.Code] += n

@@ -8,15 +8,35 @@ import (
 	"resound/frame"
 )
 
-// onOpen takes a new connection into the reactor.
-func (r *Reactor) onOpen(g gnet.Conn) {
+// onOpen takes a new connection into the reactor, or one that back brings back
+// from HTTP. It answers whether it is to be closed.
+func (r *Reactor) onOpen(g gnet.Conn, back *returned) (done bool) {
 	c := r.adopt(g)
 	r.deadlines[c.handle] = r.now + r.engine.handshakeSeconds
 	g.SetContext(c)
 	r.stats.sockets.Add(1)
-	if r.engine.speaksTLS(g) {
+	if back != nil {
+		r.takeBack(c, back)
+		return r.resume(c, back)
+	}
+	if r.engine.edge.Load().ProxyProtocol != ProxyOff {
+		c.marks |= expectant
+		return false
+	}
+	return !r.begin(c)
+}
+
+// begin counts a connection whose peer is known, and puts TLS before it on a port
+// that speaks it. It answers false when the connection is to be closed.
+func (r *Reactor) begin(c *conn) bool {
+	g, secure := c.tcp, r.engine.speaksTLS(c.tcp)
+	if !r.enter(c, r.directAddr(c)) || secure && c.marks&tooMany != 0 {
+		return false
+	}
+	if secure {
 		c.tcp = newSecure(r, g)
 	}
+	return true
 }
 
 // adopt makes a connection of a socket, or of what stands for one.
@@ -51,6 +71,7 @@ func (r *Reactor) onClosed(c *conn) {
 		r.stats.closed(frame.CloseAbnormal, connectionLost)
 		r.dismiss(c.handle)
 	}
+	r.release(c)
 	if s := c.secure(); s != nil {
 		s.wire.end()
 	}
@@ -59,7 +80,7 @@ func (r *Reactor) onClosed(c *conn) {
 	if !c.virtual() {
 		r.stats.sockets.Add(-1)
 	}
-	if c.reads&fragmented != 0 {
+	if c.marks&fragmented != 0 {
 		delete(r.readers, c.handle)
 	}
 	r.conns.Free(c.handle)
@@ -69,6 +90,9 @@ func (r *Reactor) onClosed(c *conn) {
 // the connection is to be closed.
 func (r *Reactor) onTraffic(c *conn) (done bool) {
 	return r.turn(c, func() {
+		if c.marks&expectant != 0 && !r.readProxyHeader(c) {
+			return
+		}
 		if s := c.secure(); s != nil && c.stage < closing && !s.receive(c) {
 			return
 		}
@@ -198,7 +222,7 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.reject(c, rejection)
 		return false
 	}
-	if !r.admits() {
+	if !r.admits() || !r.identify(c) {
 		r.putOff(c)
 		return false
 	}
@@ -206,7 +230,7 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.request.DropOffers()
 	}
 	if r.request.Deflates() {
-		c.reads |= deflates
+		c.marks |= deflates
 	}
 	var buf [384]byte
 	r.peer.forget(c.socket())
@@ -279,20 +303,20 @@ func spoil(view []byte) {
 
 // reader returns what reads the next frame of c.
 func (r *Reactor) reader(c *conn) (reader frame.Reader) {
-	if c.reads&fragmented != 0 {
+	if c.marks&fragmented != 0 {
 		reader = r.readers[c.handle]
 	}
-	reader.MaxMessageBytes, reader.Deflates = c.maxMessageBytes, c.reads&deflates != 0
+	reader.MaxMessageBytes, reader.Deflates = c.maxMessageBytes, c.marks&deflates != 0
 	return reader
 }
 
 // keepReader keeps the reader of c while a fragmented message is under way.
 func (r *Reactor) keepReader(c *conn, reader *frame.Reader) {
-	was := c.reads&fragmented != 0
-	c.reads &^= fragmented
+	was := c.marks&fragmented != 0
+	c.marks &^= fragmented
 	switch {
 	case reader.Fragmented():
-		c.reads |= fragmented
+		c.marks |= fragmented
 		r.readers[c.handle] = *reader
 	case was:
 		delete(r.readers, c.handle)

@@ -235,6 +235,9 @@ func announce(out io.Writer, cfg *config.Config, n *node.Node) {
 	if plain := n.PlainAddr(); plain != nil {
 		suffix += fmt.Sprintf(", without TLS on port %d", plain.Port)
 	}
+	if path := n.UnixSocket(); path != "" {
+		suffix += ", and on " + path
+	}
 	fmt.Fprintf(out, "\n  INFO  Starting server on %s%s%s.\n", net.JoinHostPort(cfg.Server.Host, strconv.Itoa(addr.Port)), cfg.Server.Path, suffix)
 	if url := n.DashboardURL(); url != "" {
 		fmt.Fprintf(out, "  INFO  Dashboard: %s\n", url)

@@ -120,7 +120,10 @@ func nodeRow(n *monitor.Node) []string {
 
 // statusLines are what status tells, a name and a text each.
 func statusLines(s *monitor.Snapshot) [][2]string {
-	limit, memory := "", ""
+	limit, memory, unix := "", "", ""
+	if s.Unix != "" {
+		unix = " and " + s.Unix
+	}
 	if s.Connections.Limit > 0 {
 		limit = " of " + count(s.Connections.Limit)
 	}
@@ -128,7 +131,7 @@ func statusLines(s *monitor.Snapshot) [][2]string {
 		memory = " of " + size(s.Process.MemoryLimit)
 	}
 	lines := [][2]string{
-		{"Server", fmt.Sprintf("resound %s, %s, on %s", s.Version, s.State, s.Address)},
+		{"Server", fmt.Sprintf("resound %s, %s, on %s%s", s.Version, s.State, s.Address, unix)},
 		{"Process", fmt.Sprintf("pid %d, up %s, %d workers", s.PID, span(time.Duration(s.Uptime*float64(time.Second))), len(s.Reactors))},
 		{"Connections", fmt.Sprintf("%s%s; %s opened, %s", count(s.Connections.Open), limit, count(s.Totals.Opened), rate(s.Rates.Opened))},
 		{"Channels", count(s.Channels)},
@@ -192,6 +195,8 @@ func statusErrors(s *monitor.Snapshot) string {
 		count(told), count(refused+s.Totals.RejectedHandshakes+s.Totals.RefusedSockets), count(s.HTTP.Responses[4]+s.HTTP.Responses[5]))
 	return text + happened([]incident{
 		{s.Totals.Slow, "slow connections closed"},
+		{s.Totals.RefusedForAddress, "connections refused for their address"},
+		{s.Totals.RefusedForHeader, "for their PROXY header"},
 		{s.Totals.RefusedPublications, "events refused under overload"},
 		{s.Totals.Panics, "panics"},
 	})

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -104,6 +105,11 @@ type Options struct {
 	// TooMuch says why the node should get no more traffic, for GET
 	// /accept-traffic. Empty, and nil, mean that it may.
 	TooMuch func() string
+
+	// Client tells who sent a request with these X-Forwarded-For lines on a
+	// connection, as the listener accepted it, and whether it did so directly: no
+	// proxy spoke for it. The zero address is nobody's. Nil: the connection knows.
+	Client func(via net.Conn, forwardedFor [][]byte) (client netip.AddrPort, direct bool)
 
 	// Upgrade takes a connection, as the listener accepted it, whose request is a
 	// WebSocket handshake; head is the complete head, owned. The connection is

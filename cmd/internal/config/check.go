@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // check reports what is wrong with values that are fine one by one.
 func (c *Config) check(r *report) {
@@ -17,12 +21,26 @@ func (c *Config) checkServer(r *report) {
 		path := serverSection + "plain_port"
 		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}
+	c.checkProxies(r)
 	c.checkScaling(r)
 	s.Monitoring.checkAlerts(r)
 	if s.MaxOutboundBytes > 0 && int64(s.MaxOutboundBytes) < s.MaxRequestBytes {
 		r.warn(serverSection+"max_outbound_bytes",
 			formatNumber(int64(s.MaxOutboundBytes))+" is less than max_request_size "+formatNumber(s.MaxRequestBytes)+
 				": an event of that size closes connections that cannot take it at once")
+	}
+}
+
+// checkProxies reports what makes addresses of clients meaningless.
+func (c *Config) checkProxies(r *report) {
+	s := &c.Server
+	if s.ProxyProtocol != ProxyProtocolOff && s.ProxyProtocol != "" && len(s.TrustedProxies) == 0 && s.UnixSocket == "" {
+		path := serverSection + "proxy_protocol"
+		r.fail("%s (%s): %s needs trusted_proxies: the addresses from which PROXY headers may come", path, c.origins[path], s.ProxyProtocol)
+	}
+	limited := s.MaxConnectionsPerAddress > 0 || s.MaxHandshakesPerAddress > 0
+	if limited && slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		r.warn(serverSection+"trusted_proxies", "trusts everybody: limits per address hold only as long as nobody but the proxy reaches the port")
 	}
 }
 

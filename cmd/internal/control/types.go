@@ -76,14 +76,14 @@ type Connection struct {
 	SocketID      string   `json:"socket_id"`
 	App           string   `json:"app"`
 	User          string   `json:"user,omitempty"`   // signed in as, or a member as
-	Remote        string   `json:"remote,omitempty"` // host:port
+	Remote        string   `json:"remote,omitempty"` // the client: host:port, or the host alone if a proxy told no more
 	Transport     string   `json:"transport"`        // "websocket" or "http"
 	AgeSeconds    int64    `json:"age_seconds"`
-	IdleSeconds   *float64 `json:"idle_seconds"` // since the last bytes came; null over HTTP
+	IdleSeconds   *float64 `json:"idle_seconds"` // since the last bytes came; null over HTTP and on the Unix socket
 	Subscriptions int      `json:"subscriptions"`
 	QueuedBytes   int      `json:"queued_bytes"` // wait in the node
 	UnsentBytes   int      `json:"unsent_bytes"` // wait in the kernel
-	RTT           *float64 `json:"rtt_ms"`       // as the kernel measures; null over HTTP
+	RTT           *float64 `json:"rtt_ms"`       // as the kernel measures; null over HTTP and on the Unix socket
 }
 
 // Channel is an occupied channel.

@@ -23,6 +23,16 @@ func needPackages(t *testing.T) {
 	skipWithout(t, missing)
 }
 
+// needProgram returns the path of a program of the package of its name.
+func needProgram(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		skipWithout(t, []string{name + " (Debian package " + name + ")"})
+	}
+	return path
+}
+
 // needChromium returns the path of Chromium.
 func needChromium(t *testing.T) string {
 	t.Helper()

@@ -36,7 +36,8 @@ var mayImport = map[string][]string{
 	"pusher/rest":        {"auth", "channels", "pusher", "pusher/rest/shield"},
 	"pusher/rest/shield": {"channels"},
 	"pusher/webhook":     {"auth"},
-	"loop":               {"channels/slab", "frame"},
+	"loop":               {"channels/slab", "frame", "loop/edge"},
+	"loop/edge":          {},
 	"loop/echo":          {"frame", "loop"},
 
 	"cmd/internal/config":          {"cmd/internal/config/dotenv"},
@@ -47,11 +48,12 @@ var mayImport = map[string][]string{
 	"cmd/internal/monitor/history": {},
 	"cmd/internal/monitor/alert":   {},
 	"cmd/internal/dashboard":       {"cmd/internal/control", "cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history"},
-	"cmd/internal/control":         {"cmd/internal/config", "cmd/internal/monitor", "cmd/internal/monitor/history"},
+	"cmd/internal/control":         {"cmd/internal/config", "cmd/internal/monitor", "cmd/internal/monitor/history", "cmd/internal/socketfile"},
+	"cmd/internal/socketfile":      {},
 	"cmd/internal/node": {
 		"auth", "channels", "channels/cluster", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/dashboard",
-		"cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history",
-		"frame", "loop", "pusher", "pusher/rest", "pusher/webhook",
+		"cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history", "cmd/internal/socketfile",
+		"frame", "loop", "loop/edge", "pusher", "pusher/rest", "pusher/webhook",
 	},
 	"cmd/internal/e2e":    {},
 	"cmd/internal/layout": {},
@@ -70,7 +72,7 @@ var onlyUser = map[string][]string{
 }
 
 // pure packages read no clock and do no I/O.
-var pure = []string{"frame", "auth", "channels", "channels/cluster", "channels/slab"}
+var pure = []string{"frame", "auth", "channels", "channels/cluster", "channels/slab", "loop/edge"}
 
 type pkg struct {
 	ImportPath string

@@ -21,7 +21,8 @@ type Snapshot struct {
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
 	Address   string    `json:"address"` // host:port it listens on
-	State     string    `json:"state"`   // "running" or "draining"
+	Unix      string    `json:"unix_socket,omitempty"`
+	State     string    `json:"state"` // "running" or "draining"
 	StartedAt time.Time `json:"started_at"`
 	Uptime    float64   `json:"uptime_seconds"`
 
@@ -65,7 +66,9 @@ type Totals struct {
 	Sent                uint64 `json:"messages_sent"`     // to clients
 	Opened              uint64 `json:"connections_opened"`
 	RejectedHandshakes  uint64 `json:"handshakes_rejected"`
-	RefusedSockets      uint64 `json:"sockets_refused"` // for want of descriptors
+	RefusedSockets      uint64 `json:"sockets_refused"`       // for want of descriptors
+	RefusedForAddress   uint64 `json:"address_limited"`       // connections whose client's address has too many
+	RefusedForHeader    uint64 `json:"proxy_headers_refused"` // connections with a PROXY header that may not be, or without one that must
 	RefusedPublications uint64 `json:"publications_refused"`
 	Slow                uint64 `json:"slow_connections"`   // closed because they did not read
 	Broken              uint64 `json:"broken_connections"` // failed while written to

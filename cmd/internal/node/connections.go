@@ -78,10 +78,15 @@ func (row *connRow) connection() *control.Connection {
 	}
 	if row.state.Remote.IsValid() {
 		c.Remote = row.state.Remote.String()
+		if row.state.Remote.Port() == 0 {
+			c.Remote = row.state.Remote.Addr().String()
+		}
 	}
 	if row.state.Virtual {
 		c.Transport = "http"
-		return c
+	}
+	if !row.state.TCP {
+		return c // nobody knows
 	}
 	idle, rtt := row.state.Idle.Seconds(), row.state.RTT.Seconds()*1e3
 	c.IdleSeconds, c.RTT = &idle, &rtt

@@ -19,6 +19,7 @@ import (
 	"resound/cmd/internal/monitor"
 	"resound/cmd/internal/monitor/alert"
 	"resound/cmd/internal/monitor/history"
+	"resound/cmd/internal/socketfile"
 	"resound/loop"
 	"resound/pusher"
 	"resound/pusher/rest"
@@ -52,8 +53,9 @@ type Node struct {
 	engine   *loop.Engine
 	http     *rest.Server
 	listener *loop.HTTPListener
-	cert     *certificate      // nil without TLS
-	control  *control.Listener // nil: without a control socket
+	cert     *certificate         // nil without TLS
+	control  *control.Listener    // nil: without a control socket
+	unix     *socketfile.Listener // nil: without a Unix socket; the engine closes it
 
 	startedAt   time.Time
 	memoryLimit int64
@@ -124,6 +126,9 @@ func New(o Options) (_ *Node, err error) {
 	if n.cert, err = newCertificate(c); err != nil {
 		return nil, err
 	}
+	if n.unix, err = listenUnix(c, o.Predecessor != nil); err != nil {
+		return nil, err
+	}
 	n.engine, err = loop.New(loop.Options{
 		Addr:             net.JoinHostPort(c.Host, strconv.Itoa(c.Port)),
 		TLS:              n.cert.config(),
@@ -137,6 +142,8 @@ func New(o Options) (_ *Node, err error) {
 		MaxSockets:       limits.sockets,
 		MaxOutboundBytes: c.MaxOutboundBytes,
 		HandshakeTimeout: c.HandshakeTimeout,
+		Unix:             unixOrNil(n.unix),
+		Edge:             edgeOf(c),
 		MaxLag:           orNever(c.MaxLag),
 		LateCode:         pusher.ErrOverCapacity.Code,
 		LateReason:       pusher.ErrOverCapacity.Message,
@@ -147,6 +154,9 @@ func New(o Options) (_ *Node, err error) {
 		Logger:           o.Logger,
 	})
 	if err != nil {
+		if n.unix != nil {
+			_ = n.unix.Close()
+		}
 		return nil, err
 	}
 	mailboxes := make([]pusher.Mailbox, 0, reactors)
@@ -164,6 +174,7 @@ func New(o Options) (_ *Node, err error) {
 		SkipTimestampCheck: !c.VerifyTimestamp,
 		RefuseDegraded:     c.Scaling.OnOutage == config.OnOutageRefuse,
 		Upgrade:            returnUpgrade,
+		Client:             clientOf,
 		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
 		Logger:             o.Logger,
@@ -252,6 +263,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { n.keepHouse(n.life) })
 	if n.options.Predecessor != nil {
+		wg.Go(n.publishUnix)
 		wg.Go(n.takeOver)
 	}
 	wg.Go(func() { n.keepHistory(n.life) })

@@ -58,6 +58,7 @@ func (n *Node) replace(next *config.Config) (control.Reloaded, error) {
 		return control.Reloaded{}, errors.Join(err, n.replaceWebhooks(n.config.Load()))
 	}
 	n.config.Store(next)
+	n.engine.SetEdge(edgeOf(&next.Server))
 	n.setAlerts(next)
 	n.cert.look(n.log)
 	for _, a := range removed {

@@ -28,6 +28,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Version:   n.options.Version,
 		PID:       os.Getpid(),
 		Address:   n.Addr().String(),
+		Unix:      n.UnixSocket(),
 		State:     n.state(),
 		StartedAt: n.startedAt,
 		Uptime:    time.Since(n.startedAt).Seconds(),
@@ -75,6 +76,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 	s.Totals.Opened = t.Opened
 	s.Totals.RejectedHandshakes = t.Rejected
 	s.Totals.RefusedSockets = t.Refused
+	s.Totals.RefusedForAddress, s.Totals.RefusedForHeader = t.Crowded, t.Misproxied
 	s.Totals.RefusedPublications = n.protocol.Refused()
 	s.Totals.Slow, s.Totals.Broken, s.Totals.Panics = t.Slow, t.Broken, t.Panics+h.Panics
 	return s
