@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -323,6 +327,91 @@ func TestSmugglingBehindAHandshake(t *testing.T) {
 			}
 			if got := c.delivered(t); len(got) > 0 {
 				t.Errorf("%q were executed", got)
+			}
+		})
+	}
+}
+
+// nginxTo starts an nginx before a server. extra is what stands in its http block
+// and listens on LISTEN. It logs the target of every request that it has seen.
+func nginxTo(t *testing.T, extra string) (front *server, seen func() string) {
+	t.Helper()
+	path, err := exec.LookPath("nginx")
+	if err != nil {
+		skipWithout(t, []string{"nginx (Debian package nginx)"})
+	}
+	// The kernel chooses a port; should somebody take it before nginx does, it says so.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	front = &server{port: l.Addr().(*net.TCPAddr).Port}
+	l.Close()
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root root;\n" // its workers could not write here otherwise
+	}
+	dir := write(t, "nginx.conf", user+`daemon off;
+pid nginx.pid;
+error_log stderr notice;
+events { worker_connections 256; }
+http {
+	log_format targets '$request_uri';
+	access_log access.log targets;
+	client_body_temp_path body;
+	proxy_temp_path proxy;
+	fastcgi_temp_path fastcgi;
+	uwsgi_temp_path uwsgi;
+	scgi_temp_path scgi;
+`+strings.ReplaceAll(extra, "LISTEN", front.address())+"}\n")
+	front.process = launch(t, exec.Command(path, "-p", dir, "-e", "stderr", "-c", "nginx.conf"))
+	front.expectUp(t)
+	return front, func() string {
+		text, err := os.ReadFile(filepath.Join(dir, "access.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
+// TestSmugglingThroughNginx: what the node executes is what nginx has seen.
+func TestSmugglingThroughNginx(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(scripts, "nginx", "resound.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, startOptions{})
+	c := watchCanaries(t, s)
+	ours := strings.NewReplacer("listen 80;", "listen LISTEN;", "10.0.0.11:8080", s.address(),
+		"	server 10.0.0.12:8080;\n", "", "	server 10.0.0.13:8080;\n", "").Replace(string(text))
+	for _, proxy := range []struct{ name, conf string }{
+		{"default", "server { listen LISTEN; location / { proxy_pass http://" + s.address() + "; } }\n"},
+		{"scripts", ours},
+	} {
+		t.Run(proxy.name, func(t *testing.T) {
+			front, seen := nginxTo(t, proxy.conf)
+			alive := false
+			for i, a := range attacks {
+				mark := fmt.Sprint(proxy.name, i, "x")
+				conn := front.connect(t).(*net.TCPConn)
+				_, _ = io.WriteString(conn, c.fill(t, a.sent, mark)) // what it refuses it may not read
+				_ = conn.CloseWrite()
+				_, _ = io.Copy(io.Discard, conn)
+				_ = conn.Close()
+				// On the node's side nginx keeps the connection: another request shows
+				// whether something is left on it.
+				front.expectUp(t)
+				for _, name := range c.delivered(t) {
+					alive = alive || name == "canary"
+					if name == "canary" && !strings.Contains(seen(), "a_mark="+mark) {
+						t.Errorf("%s: the canary was executed, and nginx never saw it", a.name)
+					}
+				}
+			}
+			if !alive {
+				t.Error("no canary was executed, though some are requests of their own")
 			}
 		})
 	}
