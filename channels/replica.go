@@ -117,7 +117,7 @@ func (d *Directory) Watched(name string, state *State) {
 		if c.roster != nil {
 			d.takeRoster(s, c, state)
 		}
-		s.keep(c.name, state.Kept, state.Expires)
+		d.keep(s, c.name, state.Kept, state.Expires)
 	}
 	r.known = true
 	if c.subscriptions == 0 {
