@@ -41,6 +41,7 @@ type Emit func(to Interest, seq uint64)
 // two stripes are ever locked at once.
 type Directory struct {
 	seed    maphash.Seed
+	kept    keptBytes // of the cached events of all stripes
 	stripes [stripes]stripe
 }
 
@@ -360,8 +361,8 @@ func (d *Directory) Interest(name string) Interest {
 	return 0
 }
 
-// Publish keeps event as the channel's last one until expires and calls emit
-// with the number of the publication, for nobody when the channel is vacant. name
+// Publish keeps event as the channel's last one until expires, if there is room (see
+// LimitCache), and calls emit with the number of the publication, for nobody when the channel is vacant. name
 // is not retained.
 //
 // Pusher: cache channels keep the last event published by the server, whether
@@ -377,10 +378,7 @@ func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, 
 	} else {
 		name = strings.Clone(name)
 	}
-	if s.cached == nil {
-		s.cached = make(map[string]cached)
-	}
-	s.cached[name] = cached{event: event, expires: expires}
+	d.keep(s, name, event, expires)
 	var to Interest
 	if ok {
 		to = c.interest
@@ -397,7 +395,7 @@ func (d *Directory) Expire(now time.Time) (left int) {
 		s.mu.Lock()
 		for name, hit := range s.cached {
 			if !now.Before(hit.expires) {
-				delete(s.cached, name)
+				d.keep(s, name, nil, time.Time{})
 			}
 		}
 		left += len(s.cached)

@@ -127,7 +127,7 @@ func (d *Directory) Watched(name string, state *State) {
 			r.placed(state.Kept)
 		}
 		if len(r.own) == 0 {
-			s.keep(c.name, state.Kept, state.Expires)
+			d.keep(s, c.name, state.Kept, state.Expires)
 		}
 	}
 	r.known = true

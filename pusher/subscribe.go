@@ -93,7 +93,7 @@ func (s *Shard) checkSubscription(conn int32, ss *session, sub *subscription, ki
 		return ErrChannelName
 	case kind.Is(channels.Private) && !s.authorized(conn, app, sub, kind):
 		return ErrUnauthorized
-	case o.MaxSubscriptionsPerConnection > 0 && ss.subscriptions.Len() >= o.MaxSubscriptionsPerConnection &&
+	case ss.subscriptions.Len() >= o.MaxSubscriptionsPerConnection &&
 		!ss.app.registry.Subscribed(conn, sub.channel):
 		return ErrSubscriptions
 	}

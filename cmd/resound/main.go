@@ -28,8 +28,8 @@ func main() {
 // newRoot returns the command line with all commands.
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "resound",
-		Short:         "A WebSocket server for the Pusher protocol, in place of Laravel Reverb",
+		Use:   "resound",
+		Short: "A WebSocket server for the Pusher protocol, in place of Laravel Reverb",
 		Example: `  resound start
   resound status
   resound help start`,

@@ -207,6 +207,7 @@ type App struct {
 
 	MaxConnections                int
 	MaxSubscriptionsPerConnection int
+	MaxCachedBytes                int64
 
 	MaxMessageBytes        int64
 	MaxEventBytes          int64

@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 	}
 	if a.MaxPresenceMembers != 0 || a.MaxPresenceMemberBytes != 2048 || a.MaxChannelNameBytes != 200 || a.MaxEventNameBytes != 200 ||
 		a.MaxEventChannels != 100 || a.MaxBatchEvents != 10 || a.MaxEventBytes != 0 || a.ClientEventsPerSecond != 0 ||
-		a.BackendEventsPerSecond != 0 || a.ReadRequestsPerSecond != 0 || a.MaxSubscriptionsPerConnection != 0 {
+		a.BackendEventsPerSecond != 0 || a.ReadRequestsPerSecond != 0 || a.MaxSubscriptionsPerConnection != 10_000 || a.MaxCachedBytes != 64<<20 {
 		t.Errorf("app limits = %+v", a)
 	}
 	if want := (config.RateLimiting{MaxAttempts: 60, Decay: time.Minute}); a.RateLimiting != want {

@@ -107,6 +107,8 @@ type App struct {
 	SentBytes     uint64 `json:"sent_bytes"`
 	ClientEvents  uint64 `json:"client_events"`
 	Triggered     uint64 `json:"events_triggered"`
+	CachedBytes   int64  `json:"cached_bytes"`
+	CacheDropped  uint64 `json:"cache_events_dropped"`
 	Requests      uint64 `json:"http_requests"`
 	RequestBytes  uint64 `json:"http_request_bytes"`
 	ResponseBytes uint64 `json:"http_response_bytes"`
@@ -120,6 +122,8 @@ func (a *App) add(b *App) {
 	a.Opened += b.Opened
 	a.Closed += b.Closed
 	a.Received += b.Received
+	a.CachedBytes += b.CachedBytes
+	a.CacheDropped += b.CacheDropped
 	a.ReceivedBytes += b.ReceivedBytes
 	a.Sent += b.Sent
 	a.SentBytes += b.SentBytes

@@ -100,6 +100,8 @@ func (n *Node) addApps(s *monitor.Snapshot) (errors map[int]uint64) {
 			SentBytes:     x.SentBytes,
 			ClientEvents:  x.ClientEvents,
 			Triggered:     x.Triggered,
+			CachedBytes:   x.CachedBytes,
+			CacheDropped:  x.CacheDropped,
 			Requests:      x.Requests,
 			RequestBytes:  x.RequestBytes,
 			ResponseBytes: x.ResponseBytes,
