@@ -21,6 +21,7 @@ type Adapter struct {
 	complete  atomic.Bool // everything was inherited: the host can be asked
 	leaving   atomic.Bool
 	keptBytes atomic.Int64
+	keptLimit int64
 	unkept    atomic.Uint64
 	published atomic.Uint64
 	received  atomic.Uint64
@@ -36,7 +37,7 @@ var _ cluster.Partner = (*Adapter)(nil)
 // on. lost is called, on a goroutine of the Adapter, when the connection ends before
 // Leave: nothing that the Adapter is told has an effect from then on.
 func Dial(ctx context.Context, conn net.Conn, lost func()) (*Adapter, error) {
-	a := &Adapter{stream: newStream(conn), lost: lost, questions: make(map[uint64]chan *reply)}
+	a := &Adapter{stream: newStream(conn), lost: lost, keptLimit: MaxKeptBytes, questions: make(map[uint64]chan *reply)}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if err := a.stream.greet(); err != nil {
@@ -185,7 +186,7 @@ func (a *Adapter) Unseat(c cluster.Channel, userID string) {
 // Inherit implements cluster.Partner. A kept event that is beyond MaxKeptBytes stays
 // behind.
 func (a *Adapter) Inherit(c cluster.Channel, in cluster.Inherited) {
-	if n := int64(keptBytes(in.Kept)); a.keptBytes.Add(n) > MaxKeptBytes {
+	if n := int64(keptBytes(in.Kept)); a.keptBytes.Add(n) > a.keptLimit {
 		a.keptBytes.Add(-n)
 		a.unkept.Add(1)
 		in.Kept = nil
