@@ -5,8 +5,17 @@ import (
 	"fmt"
 	"testing"
 
+	"resound/channels/cluster"
 	"resound/channels/cluster/local"
 )
+
+// leaving is a node that is about to end: its successor is told what it decides.
+type leaving struct {
+	cluster.Deliverer
+	successor cluster.Deliverer
+}
+
+func (l leaving) Decided(e cluster.Edge) { l.successor.Decided(e) }
 
 // TestHandOverModel plays at random on a node that is alone, then on it and its
 // successor while they are a cluster of two, then on the successor alone, and again:
@@ -27,8 +36,9 @@ func TestHandOverModel(t *testing.T) {
 				c.hub = local.NewShuffledHub(seed + round)
 				successor, predecessor := c.hub.NewAdapter(), c.hub.NewAdapter()
 				next := c.newNode(successor)
-				predecessor.LeaveDecisionsTo(successor)
-				c.start(predecessor, old)
+				if err := predecessor.Start(context.Background(), leaving{old.node.Deliverer(), next.node.Deliverer()}); err != nil {
+					t.Fatal(err)
+				}
 				old.node.Connect(predecessor)
 				m.steps(20)
 				c.pump() // before all is stated the successor gets no connections

@@ -116,7 +116,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 		HistoryPath: historyPath(&cfg.Server, log),
 	}
 	if before != nil {
-		o.Predecessor = before.gone
+		o.Predecessor, o.PredecessorLink = before.gone, before.link
 		if cfg.Server.Port == 0 {
 			cfg.Server.Port = before.port
 		}

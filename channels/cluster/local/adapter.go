@@ -26,14 +26,9 @@ type Adapter struct {
 	description string // Describe
 	spool       []cluster.Publication
 	stats       cluster.Stats
-	heir        *Adapter // whose Deliverer is told what a decides; nil: a's own
 }
 
 var _ cluster.Partner = (*Adapter)(nil)
-
-// LeaveDecisionsTo has the Deliverer of another node be told what this one's
-// statements decide, because this node is about to end. Call it before Start.
-func (a *Adapter) LeaveDecisionsTo(heir *Adapter) { a.heir = heir }
 
 // New returns the adapter of a node that is alone.
 func New() *Adapter { return NewHub().NewAdapter() }

@@ -123,9 +123,6 @@ func (h *Hub) edge(decider *Adapter, e cluster.Edge) (seq uint64) {
 			a.out(e.Channel, func(d cluster.Deliverer) { d.Edge(e) })
 		}
 	}
-	if decider != nil && decider.heir != nil {
-		decider = decider.heir
-	}
 	if decider != nil {
 		decider.out(e.Channel, func(d cluster.Deliverer) { d.Decided(e) })
 	}

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 
 	"channels/cluster/local":       {"channels/cluster"},
 	"channels/cluster/redis":       {"channels/cluster"},
+	"channels/cluster/pair":        {"channels/cluster", "channels/cluster/local"},
 	"channels/cluster/clustertest": {"channels/cluster"},
 
 	"pusher":             {"auth", "channels", "channels/cluster", "frame"},
@@ -51,7 +52,7 @@ var mayImport = map[string][]string{
 	"cmd/internal/control":         {"cmd/internal/config", "cmd/internal/monitor", "cmd/internal/monitor/history", "cmd/internal/socketfile"},
 	"cmd/internal/socketfile":      {},
 	"cmd/internal/node": {
-		"auth", "channels", "channels/cluster", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/dashboard",
+		"auth", "channels", "channels/cluster", "channels/cluster/local", "channels/cluster/pair", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/dashboard",
 		"cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history", "cmd/internal/socketfile",
 		"frame", "loop", "loop/edge", "pusher", "pusher/rest", "pusher/webhook",
 	},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"resound/channels/cluster"
+	"resound/channels/cluster/pair"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
 	"resound/cmd/internal/dashboard"
@@ -46,10 +47,12 @@ type Node struct {
 	config   atomic.Pointer[config.Config] // in force
 	log      *slog.Logger
 	protocol *pusher.Node
-	cluster  cluster.Adapter          // nil: the node is alone
-	outbox   webhook.Outbox           // nil: in memory
-	shards   []*pusher.Shard          // by reactor
-	webhooks atomic.Pointer[webhooks] // nil while no app has any; see reloading
+	cluster  cluster.Adapter              // nil: the node is alone
+	heritage *heritage                    // nil: no process before this one shares what it has
+	partner  atomic.Pointer[pair.Adapter] // to the successor; nil while there is none
+	outbox   webhook.Outbox               // nil: in memory
+	shards   []*pusher.Shard              // by reactor
+	webhooks atomic.Pointer[webhooks]     // nil while no app has any; see reloading
 	engine   *loop.Engine
 	http     *rest.Server
 	listener *loop.HTTPListener
@@ -98,6 +101,15 @@ func New(o Options) (_ *Node, err error) {
 	if n.cluster, err = n.newCluster(&o); err != nil {
 		return nil, err
 	}
+	connecting := n.cluster
+	switch {
+	case o.PredecessorLink == nil:
+	case n.cluster != nil:
+		_ = o.PredecessorLink.Close()
+	default:
+		n.heritage = newHeritage(o.PredecessorLink)
+		connecting = n.heritage.own
+	}
 	n.outbox = newOutbox(n.cluster)
 	hooks, err := newWebhooks(o.Config, n.outbox, o.Logger)
 	if err != nil {
@@ -111,7 +123,7 @@ func New(o Options) (_ *Node, err error) {
 	}()
 	n.protocol, err = pusher.NewNode(pusher.Options{
 		Webhooks:               hooks.orNil(),
-		Cluster:                n.cluster,
+		Cluster:                connecting,
 		Apps:                   appConfigs(o.Config),
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
@@ -250,6 +262,14 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 
+	if n.heritage != nil {
+		if err := n.heritage.own.Start(ctx, n.protocol.Deliverer()); err != nil {
+			n.engine.Close()
+			return err
+		}
+		wg.Go(n.serveHeritage)
+	}
+
 	ended := make(chan error, 2)
 	wg.Go(func() {
 		err := n.engine.Run()
@@ -287,6 +307,7 @@ func (n *Node) end() {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
 	n.leaveCluster()
+	n.leavePair()
 	n.webhooks.Load().close()
 	n.closeCluster()
 }

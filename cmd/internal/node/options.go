@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"runtime"
 	"time"
 
@@ -37,6 +38,10 @@ type Options struct {
 	// Predecessor is closed when the process has ended whose Successor this one
 	// is. Nil: there was none.
 	Predecessor <-chan struct{}
+
+	// PredecessorLink leads to the Successor.Link of the predecessor. Nil: there is
+	// none. It is the node's from New on.
+	PredecessorLink net.Conn
 
 	// HistoryPath is the file in which the node keeps its history, empty for none.
 	HistoryPath string
