@@ -291,6 +291,20 @@ func (e *Engine) Tick() {
 	}
 }
 
+// Overdue is how long the reactor that is latest has not swept since it was asked
+// to, which it does on its next turn: a reactor that is stuck never does. Safe for
+// concurrent use.
+func (e *Engine) Overdue() time.Duration {
+	now, most := e.options.Now().UnixNano(), int64(0)
+	for _, r := range e.reactors {
+		// In this order: the time is that of the sweep that is due, or of a later one.
+		if r.bound.Load() && r.ticking.Load() {
+			most = max(most, now-r.tickedAt.Load())
+		}
+	}
+	return time.Duration(most)
+}
+
 // isOurs tells from what follows the prefix in a request line whether the path
 // has the one segment that is missing, and whether enough is there to know.
 func (e *Engine) isOurs(rest []byte) (ours, known bool) {

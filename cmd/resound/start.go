@@ -159,6 +159,9 @@ func start(c *cobra.Command, flags config.Flags) error {
 	}
 	// systemd: the main process may have changed; without systemd it does nothing.
 	_, _ = daemon.SdNotify(false, fmt.Sprintf("%s\nMAINPID=%d", daemon.SdNotifyReady, os.Getpid()))
+	if w := findWatchdog(n.Overdue, log); w != nil {
+		go w.run(ctx)
+	}
 	return wait(c.OutOrStdout(), signals, ended, cancel, n)
 }
 

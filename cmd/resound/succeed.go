@@ -125,7 +125,7 @@ func startSuccessor(ctx context.Context, port int) (s node.Successor, err error)
 	}()
 	cmd := exec.Command(executable, os.Args[1:]...)
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, daemonEnv+"=") {
+		if name, _, _ := strings.Cut(v, "="); name != daemonEnv && name != watchdogPIDEnv { // which is this process
 			cmd.Env = append(cmd.Env, v)
 		}
 	}

@@ -61,6 +61,9 @@ type startOptions struct {
 	// proxied says that the server answers nobody who connects directly.
 	proxied bool
 
+	// watched gives the server WATCHDOG_PID, as systemd does.
+	watched bool
+
 	// restarts says that other processes will take the server's place and go on
 	// with its output.
 	restarts bool
@@ -112,6 +115,9 @@ func start(t *testing.T, o startOptions) *server {
 		o.args = anyPort
 	}
 	cmd := command(t, o.dir, env, append([]string{"start"}, o.args...)...)
+	if o.watched {
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `WATCHDOG_PID=$$ exec "$0" "$@"`, binary}, cmd.Args[1:]...)
+	}
 	if o.restarts {
 		cmd.WaitDelay = 2 * patience // a process whose output is closed dies of it
 	}

@@ -363,6 +363,10 @@ func (n *Node) keepHouse(ctx context.Context) {
 	}
 }
 
+// Overdue is how long the latest reactor has not taken its turn, while it should.
+// Safe for concurrent use.
+func (n *Node) Overdue() time.Duration { return n.engine.Overdue() }
+
 // Stats are the transport's counters.
 func (n *Node) Stats() loop.Stats { return n.engine.Stats() }
 
