@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -300,6 +301,10 @@ func isTerminal(w io.Writer) bool {
 // Reverb: CliLogger cuts at 200 characters.
 const maxTraceRunes = 200
 
+// signature is what lets whoever reads it in: the hex of a SHA-256. None belongs
+// into a log.
+var signature = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
+
 // printable escapes what would let a client forge lines or steer the terminal.
 func printable(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -311,6 +316,8 @@ func printable(s string) string {
 // tracer prints what happens, a line each.
 func tracer(w io.Writer) func(what, who, payload string) {
 	return func(what, who, payload string) {
+		// One that the cut goes through would not be found behind it.
+		payload = signature.ReplaceAllString(payload[:min(len(payload), utf8.UTFMax*maxTraceRunes+64)], "***")
 		if runes := []rune(payload[:min(len(payload), utf8.UTFMax*maxTraceRunes)]); len(runes) > maxTraceRunes {
 			payload = string(runes[:maxTraceRunes]) + "…"
 		}
