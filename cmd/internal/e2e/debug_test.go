@@ -21,7 +21,7 @@ func TestDebugTellsWhatHappens(t *testing.T) {
 	}
 	for _, line := range []string{
 		`Connection Established \s+` + k.id, `Message Received \s+` + k.id + `.*pusher:subscribe.*private-news`, `Message Handled \s+` + k.id,
-		`Message Received \s+` + k.id + `.*pusher:ping`, `Broadcasting To \s+private-news \{`, `Connection Closed \s+` + k.id,
+		`Message Received \s+` + k.id + `.*pusher:ping`, `Broadcasting To \s+private-news "\{\}"`, `Connection Closed \s+` + k.id,
 	} {
 		s.expectOutput(t, line)
 	}
