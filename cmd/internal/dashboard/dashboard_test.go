@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -567,6 +568,46 @@ func TestTailIsTold(t *testing.T) {
 	f.Close()
 	end()
 	within(t, stopped, "the feed to be closed")
+}
+
+// TestAFastTailIsCut: a page is shown so many events a second and is told how many
+// more there were.
+func TestAFastTailIsCut(t *testing.T) {
+	f := newFixture(t, Access{Enabled: true, Open: true})
+	f.node.feed = control.NewFeed(func() {})
+	messages, end := f.follow("/reverb/tail")
+	defer end()
+	const more = 50
+	for range maxTailed + more {
+		f.node.feed.Offer(control.Event{Channel: "news"})
+	}
+	next := func() (e control.Event) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(within(t, messages, "an event")), &e); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for range maxTailed {
+		if got := next(); got.Channel != "news" {
+			t.Fatalf("got %+v", got)
+		}
+	}
+	for f.node.feed.Waiting() > 0 {
+		runtime.Gosched() // the rest is looked at within this second
+	}
+	f.pass(time.Second)
+	for left := uint64(more); left > 0; {
+		got := next()
+		switch {
+		case got.Dropped > 0 && got.Dropped <= left:
+			left -= got.Dropped
+		case got.Channel == "news": // the last one, looked at in the next second
+			left--
+		default:
+			t.Fatalf("got %+v, %d to come", got, left)
+		}
+	}
 }
 
 func TestQuestions(t *testing.T) {
