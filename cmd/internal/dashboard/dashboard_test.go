@@ -12,10 +12,12 @@ import (
 	"net/url"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"resound/cmd/internal/control"
 	"resound/cmd/internal/monitor"
@@ -549,6 +551,25 @@ func TestRatesByChannel(t *testing.T) {
 	}
 	if n := len(r.counts); n != maxRanked {
 		t.Errorf("%d channels are counted, want %d", n, maxRanked)
+	}
+}
+
+// TestNamesOfCountedChannelsAreKept counts channels whose names are views of one
+// buffer, as where events are published.
+func TestNamesOfCountedChannelsAreKept(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var r rates
+	r.reset(at)
+	buffer := make([]byte, 6)
+	for range 2 {
+		for _, name := range []string{"first", "second"} {
+			r.count("1", unsafe.String(&buffer[0], copy(buffer, name)))
+		}
+	}
+	copy(buffer, "broken")
+	got := r.top(at.Add(rateWindow))
+	if want := []busyChannel{{"1", "first", 0.2}, {"1", "second", 0.2}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
