@@ -475,7 +475,8 @@ func TestFiguresAreTold(t *testing.T) {
 	if err := json.Unmarshal([]byte(within(t, messages, "figures")), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Snapshot.Version != "fake" || len(got.Largest) != topChannels || got.Largest[0].Subscriptions != 299 || len(got.Alerts) != 1 || got.History != nil {
+	if got.Snapshot.Version != "fake" || len(got.Largest) != topChannels || got.Largest[0].Subscriptions != 299 || len(got.Alerts) != 1 || got.History != nil ||
+		len(got.Nodes) != 2 || !got.Nodes[0].Self {
 		t.Errorf("got %+v", got)
 	}
 	if !f.node.isWatched() {
