@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +60,15 @@ func (b browser) expectAccessible(t *testing.T, page string) {
 	}
 }
 
+// expectFocus types keys and compares what has the focus after each.
+func (b browser) expectFocus(t *testing.T, page string, keys, want []string) {
+	t.Helper()
+	var got []string
+	if err := json.Unmarshal(b.do(t, "press", arguments{"client": page, "keys": keys}), &got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the keys %q lead to %q, %v, want %q", keys, got, err, want)
+	}
+}
+
 func TestDashboardInChromium(t *testing.T) {
 	t.Parallel()
 	b := browse(t)
@@ -75,6 +85,7 @@ func TestDashboardInChromium(t *testing.T) {
 	b.fill(t, page, "#password", password)
 	b.click(t, page, "button")
 	b.text(t, page, "#state.good")
+	b.expectFocus(t, page, []string{"Tab", "Enter", "Tab", "Tab"}, []string{"a Skip to the figures", "figures", "scope", "range"})
 
 	for i := range 12 {
 		c := open(t, s)
