@@ -158,7 +158,6 @@ function nodeTable({ snapshot: s }, nodes) {
   if (unlisted > 0) rows.push([`and ${count(unlisted)} more`, ...dashes(9)])
   if (s.redis === 'degraded') rows.push({ className: 'firing', cells: ['the others', 'out of reach', ...dashes(8)] })
   const columns = mixed ? 10 : 9
-  $('nodes').closest('section').classList.toggle('wide', nodes.length > 1)
   table('nodes', ['Node', 'State', '>Up', '>Connections', '>In /s', '>Out /s', '>CPU', '>Memory', '>Lag', 'Version'].slice(0, columns),
     rows.map((row) => row.cells ? { ...row, cells: row.cells.slice(0, columns) } : row.slice(0, columns)), 'none')
 }
@@ -177,6 +176,7 @@ function tiles(all) {
   all.forEach(([, value, more], i) => {
     const small = document.createElement('small')
     small.textContent = more
+    if (more.startsWith('of ')) small.className = 'below'
     list.children[i].lastElementChild.replaceChildren(value, ' ', small)
   })
 }
