@@ -82,7 +82,7 @@ func configPrintCommand() *cobra.Command {
 			for _, s := range cfg.Settings() {
 				rows = append(rows, []string{s.Key, s.Value, s.Origin})
 			}
-			return writeTable(out, terminalWidth(out), []column{{title: "KEY", cut: true}, {title: "VALUE", cut: true}, {title: "ORIGIN", cut: true}}, rows)
+			return writeTable(out, screenOf(out).width, []column{{title: "KEY", cut: true}, {title: "VALUE", cut: true}, {title: "ORIGIN", cut: true}}, rows)
 		},
 	}
 	configFlags(c, &flags)

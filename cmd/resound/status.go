@@ -34,7 +34,7 @@ Exit code 3 says that no server is running.`,
 				return err
 			}
 			defer client.Close()
-			return repeated(c, watch, func(ctx context.Context, out io.Writer, width int) error {
+			return repeated(c, watch, func(ctx context.Context, out io.Writer, on screen) error {
 				s, err := client.Status(ctx)
 				if err != nil {
 					return err
@@ -42,7 +42,7 @@ Exit code 3 says that no server is running.`,
 				if asJSON {
 					return printJSON(out, &s)
 				}
-				return writeStatus(out, width, &s)
+				return writeStatus(out, on.width, &s)
 			})
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,6 +60,15 @@ func (b browser) expectAccessible(t *testing.T, page string) {
 	}
 }
 
+// expectFocus types keys and compares what has the focus after each.
+func (b browser) expectFocus(t *testing.T, page string, keys, want []string) {
+	t.Helper()
+	var got []string
+	if err := json.Unmarshal(b.do(t, "press", arguments{"client": page, "keys": keys}), &got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the keys %q lead to %q, %v, want %q", keys, got, err, want)
+	}
+}
+
 func TestDashboardInChromium(t *testing.T) {
 	t.Parallel()
 	b := browse(t)
@@ -75,6 +85,7 @@ func TestDashboardInChromium(t *testing.T) {
 	b.fill(t, page, "#password", password)
 	b.click(t, page, "button")
 	b.text(t, page, "#state.good")
+	b.expectFocus(t, page, []string{"Tab", "Enter", "Tab", "Tab"}, []string{"a Skip to the figures", "figures", "scope", "range"})
 
 	for i := range 12 {
 		c := open(t, s)
@@ -202,6 +213,25 @@ func TestHistoryCommands(t *testing.T) {
 	run(t, c.dir, c.env, 2, "export", "--since", "yesterday")
 	run(t, c.dir, c.env, 2, "export", "--format", "xml")
 	run(t, c.dir, c.env, 1, "import", "missing.json")
+
+	// What is whole of a torn export is in, and the line that is not is named. A disk
+	// that is full is an error, not a shorter export.
+	torn := filepath.Join(c.dir, "torn.json")
+	if err := os.WriteFile(torn, []byte(text[:len(text)-10]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expectSays(t, run(t, other.dir, other.env, 1, "import", torn), fmt.Sprintf("line %d", lines), "points before it are in")
+	full := command(t, c.dir, c.env, "export")
+	device, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	var told strings.Builder
+	full.Stdout, full.Stderr = device, &told
+	if err := full.Run(); err == nil || !strings.Contains(told.String(), "no space left on device") {
+		t.Errorf("an export to a full disk: %v, %s", err, told.String())
+	}
 }
 
 func TestAnAlertIsTold(t *testing.T) {

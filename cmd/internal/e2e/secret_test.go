@@ -101,9 +101,14 @@ func TestNoSecretIsShown(t *testing.T) {
 	}
 	clean("live", line)
 	for _, args := range [][]string{
-		{"status"}, {"status", "--json"}, {"connections"}, {"connections", "--json"}, {"channels", "--json"},
+		{"status"},
+		{"status", "--json"},
+		{"connections"},
+		{"connections", "--json"},
+		{"channels", "--json"},
 		append([]string{"config", "print"}, args[:2]...), append([]string{"config", "print", "--json"}, args[:2]...), append([]string{"config", "check"}, args[:2]...),
-		{"reload"}, {"dashboard"},
+		{"reload"},
+		{"dashboard"},
 	} {
 		clean(strings.Join(args, " "), c.run(t, args...))
 	}

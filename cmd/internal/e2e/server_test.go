@@ -88,6 +88,10 @@ var anyPort = []string{"--host", "127.0.0.1", "--port", "0"}
 // only env.
 func command(t *testing.T, dir string, env map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
+	t.Helper()
+	if err := noteSources(); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = dir
 	if dir == "" {

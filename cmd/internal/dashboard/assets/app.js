@@ -101,7 +101,7 @@ const live = { times: [], series: {} }
 function show(frame) {
   const s = frame.snapshot
   const r = s.rates
-  $('node').textContent = `${s.address}, version ${s.version}, up ${duration(s.uptime_seconds)}`
+  $('node').textContent = `${frame.nodes?.[0]?.figures.address ?? s.address}, version ${s.version}, up ${duration(s.uptime_seconds)}`
   $('state').textContent = s.state
   $('state').className = s.state === 'running' ? 'good' : 'bad'
   tiles([
@@ -158,7 +158,6 @@ function nodeTable({ snapshot: s }, nodes) {
   if (unlisted > 0) rows.push([`and ${count(unlisted)} more`, ...dashes(9)])
   if (s.redis === 'degraded') rows.push({ className: 'firing', cells: ['the others', 'out of reach', ...dashes(8)] })
   const columns = mixed ? 10 : 9
-  $('nodes').closest('section').classList.toggle('wide', nodes.length > 1)
   table('nodes', ['Node', 'State', '>Up', '>Connections', '>In /s', '>Out /s', '>CPU', '>Memory', '>Lag', 'Version'].slice(0, columns),
     rows.map((row) => row.cells ? { ...row, cells: row.cells.slice(0, columns) } : row.slice(0, columns)), 'none')
 }
@@ -177,6 +176,7 @@ function tiles(all) {
   all.forEach(([, value, more], i) => {
     const small = document.createElement('small')
     small.textContent = more
+    if (more.startsWith('of ')) small.className = 'below'
     list.children[i].lastElementChild.replaceChildren(value, ' ', small)
   })
 }
@@ -207,9 +207,9 @@ function tables(frame) {
   ], 'none yet')
   table('custom', ['Name', 'App', 'Type', '>Value'], (s.custom ?? []).map((c) => [c.name, c.app, c.kind, c.value.toLocaleString('en')]),
     'none; POST {path}/apps/{id}/metrics takes them')
-  table('alerts', ['Alert', 'Metric', '>Value', '>Threshold', 'State'], (frame.alerts ?? []).map((a) => ({
+  table('alerts', ['Alert', 'State', 'Metric', '>Value', '>Threshold'], (frame.alerts ?? []).map((a) => ({
     className: a.active ? 'firing' : '',
-    cells: [a.name, a.metric, a.value === null ? '-' : rate(a.value), `${a.below ? 'below' : 'above'} ${rate(a.threshold)}`, a.active ? 'firing' : 'fine'],
+    cells: [a.name, a.active ? 'firing' : 'fine', a.metric, a.value === null ? '-' : rate(a.value), `${a.below ? 'below' : 'above'} ${rate(a.threshold)}`],
   })), 'none are configured (monitoring.alerts)')
   drawCustom(s.custom ?? [])
 }
