@@ -75,7 +75,7 @@ func TestClusterBehindHAProxy(t *testing.T) {
 	needPackages(t)
 	path, err := exec.LookPath("haproxy")
 	if err != nil {
-		t.Skip("this test needs haproxy (Debian package haproxy, 2.6 or later)")
+		skipWithout(t, []string{"haproxy (Debian package haproxy, 2.6 or later)"})
 	}
 	all := nodes(t, startRedis(t), 3, nil)
 	text, err := os.ReadFile(filepath.Join(scripts, "haproxy", "resound.cfg"))
