@@ -125,6 +125,58 @@ func BenchmarkRawPublish(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
+// stamped is a Deliverer that passes on when events came.
+type stamped struct {
+	*listener
+	came chan time.Time
+}
+
+func (s *stamped) Deliver(cluster.Publication, bool) { s.came <- time.Now() }
+
+// BenchmarkLatency is an event from one adapter to another at 1,000 a second, in turn
+// with one by a bare PUBLISH and subscriber: what the bus adds is the difference.
+func BenchmarkLatency(b *testing.B) {
+	s := startServer(b)
+	d := &stamped{newListener(), make(chan time.Time, 1)}
+	subscriber := benchJoin(b, benchOptions(b, s), d)
+	publisher := benchJoin(b, benchOptions(b, s), newListener())
+	c := named("chat")
+	subscriber.Watch(c, false)
+	d.until(b, "watched", func() bool { return len(d.watched) == 1 })
+	bare, heard := s.client(), s.client()
+	defer bare.Close()
+	defer heard.Close()
+	dedicated, release := heard.Dedicate()
+	defer release()
+	came := make(chan time.Time, 1)
+	dedicated.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(rueidis.PubSubMessage) { came <- time.Now() }})
+	if err := dedicated.Do(b.Context(), dedicated.B().Subscribe().Channel("chat").Build()).Error(); err != nil {
+		b.Fatal(err)
+	}
+	var adapter, raw []time.Duration
+	pace := time.NewTicker(500 * time.Microsecond)
+	defer pace.Stop()
+	b.ResetTimer()
+	for range b.N {
+		<-pace.C
+		began := time.Now()
+		publisher.Publish(cluster.Publication{Channel: c, Payload: benchPayload})
+		adapter = append(adapter, (<-d.came).Sub(began))
+		<-pace.C
+		began = time.Now()
+		bare.Do(b.Context(), bare.B().Publish().Channel("chat").Message(string(benchPayload)).Build())
+		raw = append(raw, (<-came).Sub(began))
+	}
+	b.StopTimer()
+	report := func(name string, list []time.Duration) {
+		slices.Sort(list)
+		b.ReportMetric(float64(list[len(list)/2].Microseconds()), name+"-p50-us")
+		b.ReportMetric(float64(list[len(list)*99/100].Microseconds()), name+"-p99-us")
+	}
+	report("adapter", adapter)
+	report("bare", raw)
+}
+
 // BenchmarkSeat is one join and one leave of a channel that has that many members,
 // of those that are owed by way of the journal: the microseconds are the CPU of Redis.
 func BenchmarkSeat(b *testing.B) {
