@@ -65,7 +65,7 @@ func BenchmarkPublish(b *testing.B) {
 		subscriber.Watch(channels[i], false)
 	}
 	d.until(b, "watched", func() bool { return len(d.watched) == benchChannels })
-	before := s.info("total_net_output_bytes")
+	before, cpu := s.info("total_net_output_bytes"), s.cpu()+ownCPU(b)
 	b.ResetTimer()
 	for i := range b.N {
 		for i%1024 == 0 && publisher.Stats().Spooled > 20_000 {
@@ -76,6 +76,7 @@ func BenchmarkPublish(b *testing.B) {
 	<-d.done
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric((s.cpu()+ownCPU(b)-cpu)/float64(b.N), "cpu-us/event") // of Redis and both sides
 	b.ReportMetric(float64(s.info("total_net_output_bytes")-before)/float64(b.N), "bus-B/event")
 }
 
@@ -101,6 +102,7 @@ func BenchmarkRawPublish(b *testing.B) {
 		}
 	}
 	payload := string(benchPayload)
+	cpu := s.cpu() + ownCPU(b)
 	b.ResetTimer()
 	var group sync.WaitGroup
 	for g := range laneCount {
@@ -123,6 +125,7 @@ func BenchmarkRawPublish(b *testing.B) {
 	<-done
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric((s.cpu()+ownCPU(b)-cpu)/float64(b.N), "cpu-us/event")
 }
 
 // stamped is a Deliverer that passes on when events came.
