@@ -16,7 +16,10 @@ const (
 	// journal.
 	inJournal = 8
 
-	maxEntries = 128 // told, or to be told, in one call of journalScript
+	// A call of journalScript forgets and returns up to maxEntries, and a pipeline has
+	// up to maxJournalCalls: some milliseconds of Redis.
+	maxEntries      = 64
+	maxJournalCalls = 16
 )
 
 // journal has the Deliverer told of edges that must not be lost. The script that
@@ -74,7 +77,7 @@ func (j *journal) ring() {
 	}
 }
 
-// take returns up to maxCalls ledgers of different buckets, with the entries to be
+// take returns up to maxJournalCalls ledgers of different buckets, with the entries to be
 // forgotten in each. For none it returns how long there is nothing to do.
 func (j *journal) take() (work map[ledger][]string, wait time.Duration) {
 	j.mu.Lock()
@@ -82,7 +85,7 @@ func (j *journal) take() (work map[ledger][]string, wait time.Duration) {
 	work = make(map[ledger][]string)
 	var taken [buckets]bool
 	for l, entries := range j.told {
-		if len(work) == maxCalls {
+		if len(work) == maxJournalCalls {
 			break
 		}
 		if taken[l.bucket] {
@@ -102,7 +105,7 @@ func (j *journal) take() (work map[ledger][]string, wait time.Duration) {
 		case j.due[b].IsZero():
 		case j.due[b].After(now):
 			wait = min(wait, j.due[b].Sub(now))
-		case len(work) < maxCalls && !taken[b]:
+		case len(work) < maxJournalCalls && !taken[b]:
 			work[ledger{b, mine}] = nil
 		}
 	}

@@ -138,7 +138,7 @@ func (l *listing) read(result rueidis.RedisResult, p *page) error {
 // Members implements cluster.Adapter.
 func (a *Adapter) Members(ctx context.Context, c cluster.Channel) ([]cluster.Member, error) {
 	topic := a.names.topic(c)
-	args := []string{"", a.names.cid(topic, c)}
+	args := []string{"", "", a.names.cid(topic, c)}
 	results, err := a.query(ctx, []call{{snapshotScript, a.names.base[bucketOf(topic)], args}})
 	if err != nil {
 		return nil, err
@@ -168,7 +168,8 @@ func (a *Adapter) query(ctx context.Context, calls []call) ([]rueidis.RedisResul
 
 func outOfReach(err error) error { return fmt.Errorf("%w: %w", cluster.ErrDegraded, err) }
 
-// readSnapshots reads the answer of snapshotScript about n channels.
+// readSnapshots reads the answer of snapshotScript about n channels; nil stands for
+// one with more members than were asked for.
 func readSnapshots(result rueidis.RedisResult, n int) ([]*cluster.Snapshot, error) {
 	answer, err := result.ToArray()
 	if err != nil {
@@ -181,6 +182,9 @@ func readSnapshots(result rueidis.RedisResult, n int) ([]*cluster.Snapshot, erro
 	for i := range out {
 		part := answer[5*i : 5*i+5]
 		seq, _ := part[0].ToString()
+		if seq == "" {
+			continue
+		}
 		members, err := readMembers(part[2])
 		if err != nil {
 			return nil, err
