@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -302,9 +303,13 @@ func printable(s string) string {
 	return s
 }
 
-// tracer prints what happens, a line each.
+// signature finds HMAC-SHA256 as Pusher writes it.
+var signature = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
+
+// tracer prints what happens, a line each, and of signatures only that there is one.
 func tracer(w io.Writer) func(what, who, payload string) {
 	return func(what, who, payload string) {
+		payload = signature.ReplaceAllString(payload, "…")
 		if runes := []rune(payload[:min(len(payload), utf8.UTFMax*maxTraceRunes)]); len(runes) > maxTraceRunes {
 			payload = string(runes[:maxTraceRunes]) + "…"
 		}
