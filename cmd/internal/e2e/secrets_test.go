@@ -47,7 +47,7 @@ func TestSecretsStayInside(t *testing.T) {
 		password   = "dashboard-password-4711"
 		token      = "metrics-token-4711"
 		hookHeader = "webhook-header-4711"
-		hookPath   = "webhook-path-4711"
+		hookQuery  = "webhook-query-4711"
 		cookie     = "cookie-4711"
 		bearer     = "bearer-4711"
 	)
