@@ -107,8 +107,8 @@ func (m *mailbox) ring() {
 	_, _ = unix.Write(m.bell, []byte{1})
 }
 
-// heard says that the bell was answered, by a turn that takes no items because it
-// still has some. Without it the next ring would be taken for one under way.
+// heard says that the bell was answered. Without it the next ring would be taken for
+// one under way.
 func (m *mailbox) heard() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -116,7 +116,7 @@ func (m *mailbox) heard() {
 }
 
 // take returns all items, the first of which was posted at since, and leaves
-// spare, emptied, to collect the next ones. It answers the bell.
+// spare, emptied, to collect the next ones.
 func (m *mailbox) take(spare []any) (items []any, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

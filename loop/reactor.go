@@ -428,6 +428,9 @@ func (r *Reactor) onBell() {
 		}
 		r.onMail = false
 	}()
+	// First of all: what asks for a turn from here on rings again. A sweep that comes
+	// due behind the last one and before the mail is taken would wait for ever.
+	r.mailbox.heard()
 	if r.ticking.Load() {
 		r.sweep()
 	}
@@ -440,8 +443,6 @@ func (r *Reactor) onBell() {
 		}
 		r.mail, r.mailSince = r.mailbox.take(r.mail)
 		r.mailAt, r.visitAt = 0, -1
-	} else {
-		r.mailbox.heard()
 	}
 	start, handled := r.queued, 0
 	for r.mailAt < len(r.mail) && handled < mailItems && r.queued-start < mailSlice && r.out.used < maxQueued {

@@ -313,7 +313,7 @@ func printable(s string) string {
 	return s
 }
 
-// tracer prints what happens, a line each.
+// tracer prints what happens, a line each, and of signatures only that there is one.
 func tracer(w io.Writer) func(what, who, payload string) {
 	return func(what, who, payload string) {
 		// One that the cut goes through would not be found behind it.

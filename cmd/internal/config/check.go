@@ -12,6 +12,28 @@ func (c *Config) check(r *report) {
 	c.checkUnique(r)
 	for i := range c.Apps {
 		c.Apps[i].check(appPath(i), r)
+		c.Apps[i].checkAgainst(&c.Server, appPath(i), r)
+	}
+}
+
+// checkAgainst reports limits of an app that others make impossible to reach, or
+// costly. 0 is no limit.
+func (a *App) checkAgainst(s *Server, path string, r *report) {
+	for _, pair := range []struct {
+		key         string
+		value       int64
+		other       string
+		limit       int64
+		consequence string
+	}{
+		{"max_message_size", a.MaxMessageBytes, "max_outbound_bytes", int64(s.MaxOutboundBytes), "a client event of that size closes connections that cannot take it at once"},
+		{"max_event_bytes", a.MaxEventBytes, "max_request_size", s.MaxRequestBytes, "no event can be that large"},
+		{"max_connections", int64(a.MaxConnections), "max_connections of the node", int64(s.MaxConnections), "the node is full before"},
+		{"max_presence_member_bytes", int64(a.MaxPresenceMemberBytes), "max_message_size", a.MaxMessageBytes, "no member can be that large"},
+	} {
+		if pair.value > 0 && pair.limit > 0 && pair.value > pair.limit {
+			r.warn(path+pair.key, formatNumber(pair.value)+" is more than "+pair.other+" "+formatNumber(pair.limit)+": "+pair.consequence)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -95,8 +96,12 @@ func (s spec) show(value any) string {
 	return fmt.Sprint(value)
 }
 
+// userOfURL finds who a URL says it is, password and all.
+var userOfURL = regexp.MustCompile(`://[^/\s]*@`)
+
 // shorten cuts a text to what an error may repeat.
 func shorten(text string) string {
+	text = userOfURL.ReplaceAllString(text, "://…@")
 	if len(text) <= maxShownBytes {
 		return text
 	}

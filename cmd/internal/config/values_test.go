@@ -157,6 +157,7 @@ func TestErrors(t *testing.T) {
 		{"client events true", app("accept_client_events_from: true"), "", `true is not "members", "all" or "none"`},
 		{"an id without quotes behind an anchor", app("app_id: &id 0123"), "", "apps.apps[0].app_id: 83 is not text; put it in quotes"},
 		{"an id without quotes in a merged app", "x: &x {app_id: 0123}\napps: {apps: [{<<: *x, key: a, secret: b}]}", "", "apps.apps[0].app_id: 83 is not text; put it in quotes"},
+		{"an upstream with a password", app("auth: {upstream: 'http://user:hunter2@h/x'}"), "", `apps.apps[0].auth.upstream: "http://…@h/x" is not an http:// or https:// URL`},
 		{"a short master key", app("encryption_master_key: c2hvcnQ="), "", "apps.apps[0].encryption_master_key: the value (not shown) is not base64 of 32 bytes"},
 		{"an upstream without scheme", app("auth: {upstream: 'localhost:8000/auth'}"), "", `apps.apps[0].auth.upstream: "localhost:8000/auth" is not an http:// or https:// URL with a host`},
 		{"an upstream without host", app("auth: {upstream: 'http:///auth'}"), "", "is not an http:// or https:// URL with a host"},

@@ -32,6 +32,10 @@ func TestWarnings(t *testing.T) {
 		{"a Redis port that matters to nobody", "", "REDIS_PORT=-1", "scaling is off, so this is not used"},
 		{"an empty list of origins", app("allowed_origins: []"), "", "apps.apps[0].allowed_origins: is empty: every browser is refused"},
 		{"an origin with a scheme", app("allowed_origins: ['https://a.test']"), "", `"https://a.test" never matches`},
+		{"messages larger than what may wait", app("max_message_size: 100000"), "", "apps.apps[0].max_message_size: 100000 is more than max_outbound_bytes 65536"},
+		{"events larger than requests", app("max_event_bytes: 20000"), "", "max_event_bytes: 20000 is more than max_request_size 10000"},
+		{"an app larger than its node", server("max_connections: 100") + "\n" + app("max_connections: 200"), "", "apps.apps[0].max_connections: 200 is more than max_connections of the node 100"},
+		{"members larger than messages", app("max_message_size: 1000"), "", "max_presence_member_bytes: 2048 is more than max_message_size 1000"},
 		{"requests larger than what may wait", server("max_request_size: 100000"), "", "65536 is less than max_request_size 100000"},
 	}
 	for _, tt := range tests {
