@@ -249,7 +249,10 @@ func TestNginxSendsPROXY(t *testing.T) {
 
 func TestSpoofedAddressesMeanNothing(t *testing.T) {
 	t.Parallel()
-	c := startCommanded(t, startOptions{env: map[string]string{"RESOUND_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.9"}})
+	c := startCommanded(t, startOptions{
+		args: append([]string{"--debug"}, anyPort...),
+		env:  map[string]string{"RESOUND_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.9"},
+	})
 	forged := http.Header{"X-Forwarded-For": {"203.0.113.66"}, "Forwarded": {"for=203.0.113.66"}, "X-Real-Ip": {"203.0.113.66"}}
 	k := openApp(t, c.from("127.0.0.5"), testApp, forged)
 	c.expectRemote(t, "127.0.0.5")
@@ -257,6 +260,7 @@ func TestSpoofedAddressesMeanNothing(t *testing.T) {
 	eventually(t, "it is gone", func() bool { return c.remotes(t) == "" })
 	k = openApp(t, c.from("127.0.0.9"), testApp, http.Header{"X-Forwarded-For": {"127.0.0.1, 203.0.113.66", "10.1.2.3"}})
 	c.expectRemote(t, "203.0.113.66")
+	c.expectOutput(t, `(?s)Connection Established +[0-9.]+ from 127\.0\.0\.5:\d+\s.*Connection Established +[0-9.]+ from 203\.0\.113\.66\s`)
 	k.close(t)
 	conn, err := net.Dial("tcp", c.address())
 	if err != nil {
