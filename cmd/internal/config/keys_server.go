@@ -188,7 +188,7 @@ var nodeKeys = []key[Server]{
 	{
 		spec{
 			path: "max_connections_per_address", live: true, unit: "connections", null: "no limit", min: 1, max: 10_000_000,
-			meaning: "Connections of one client address, an IPv4 address or the /64 of an IPv6 address, HTTP included. Further WebSockets are closed with 4100, HTTP is answered with 429; from twice as many on, and before TLS, the connection is just closed. `trusted_proxies` that speak for nobody, the Unix socket, 127.0.0.1 and ::1 have no limit. A good value is 20 times what one browser opens, 200 for offices and schools behind one address. Each connection then takes 18 bytes more, each address that has one 23 to 38.",
+			meaning: "Connections of one client address, an IPv4 address or the /64 of an IPv6 address: WebSockets, HTTP connections that it makes itself, and what stands for a WebSocket over HTTP. Further WebSockets are closed with 4100, HTTP is answered with 429; beyond twice as many, and before TLS, the connection is just closed. `trusted_proxies` that speak for nobody, the Unix socket, 127.0.0.1 and ::1 have no limit. A good value is 200; large offices and schools behind one address may need more. Each connection then takes 18 bytes more, each address that has one 23 to 38.",
 			danger:  "Behind a proxy that is not in `trusted_proxies`, or a network address translation such as that of Docker, all clients have one address; behind such a proxy on the same host none has a limit.",
 		},
 		func(s *Server) any { return &s.MaxConnectionsPerAddress },
