@@ -166,7 +166,7 @@ var nodeKeys = []key[Server]{
 		spec{
 			path: "proxy_protocol", live: true, fallback: "false",
 			meaning: "Connections of `trusted_proxies` begin with a PROXY header, version 1 or 2, before TLS too. `true`: they must; `optional`: they may. Others never may, and need none.",
-			danger:  "With `true`, an application among `trusted_proxies` cannot connect directly. With `optional`, a client of a trusted proxy that sends no header itself can send one in its place.",
+			danger:  "With `true`, an application among `trusted_proxies` cannot connect directly, nor can `resound trigger` from there. With `optional`, a client of a trusted proxy that sends no header itself can send one in its place.",
 		},
 		func(s *Server) any { return &s.ProxyProtocol },
 	},
