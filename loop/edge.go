@@ -129,10 +129,11 @@ func (r *Reactor) readProxyHeader(c *conn) (more bool) {
 		r.tell(c, h.Client)
 	}
 	c.marks &^= expectant
-	if !r.begin(c) {
+	if believed && !r.count(c) {
 		c.doomed = true
 		return false
 	}
+	r.beginTLS(c)
 	return true
 }
 

@@ -326,6 +326,20 @@ func TestLimitsOfAnAddress(t *testing.T) {
 			t.Errorf("%d are counted as refused, want 2", got)
 		}
 	})
+	t.Run("before the first byte", func(t *testing.T) {
+		set := trusting("127.0.0.9/32")
+		set.Limits, set.ProxyProtocol = edge.Limits{Connections: 1}, loop.ProxyRequired
+		e, _, addr := start(t, set)
+		dialFrom(t, "127.0.0.5", addr)
+		eventually(t, func() bool { return e.Stats().Sockets == 1 })
+		_, got := from(t, "127.0.0.5", addr)
+		check(t, "beside one that says nothing", got, toldOff)
+		dialFrom(t, "127.0.0.9", addr) // a proxy counts once it has said for whom
+		eventually(t, func() bool { return e.Stats().Sockets == 3 })
+		if got := e.Addresses(); got != 1 {
+			t.Errorf("%d addresses are counted for, want 1", got)
+		}
+	})
 	t.Run("set and taken away while it runs", func(t *testing.T) {
 		e, _, addr := start(t, loop.Edge{})
 		_, got := from(t, "127.0.0.5", addr)

@@ -19,24 +19,31 @@ func (r *Reactor) onOpen(g gnet.Conn, back *returned) (done bool) {
 		r.takeBack(c, back)
 		return r.resume(c, back)
 	}
-	if r.engine.edge.Load().ProxyProtocol != ProxyOff {
+	expects := r.engine.edge.Load().ProxyProtocol != ProxyOff
+	if expects {
 		c.marks |= expectant
-		return false
 	}
-	return !r.begin(c)
+	// Who may speak for another counts as that one, once it has spoken.
+	if (!expects || !r.believed(c)) && !r.count(c) {
+		return true
+	}
+	if !expects {
+		r.beginTLS(c)
+	}
+	return false
 }
 
-// begin counts a connection whose peer is known, and puts TLS before it on a port
-// that speaks it. It answers false when the connection is to be closed.
-func (r *Reactor) begin(c *conn) bool {
-	g, secure := c.tcp, r.engine.speaksTLS(c.tcp)
-	if !r.enter(c, r.directAddr(c)) || secure && c.marks&tooMany != 0 {
-		return false
+// count counts a connection for the address it comes from. It answers false when
+// there is no way to tell it that its address has too many, and it is to be closed.
+func (r *Reactor) count(c *conn) bool {
+	return r.enter(c, r.directAddr(c)) && (c.marks&tooMany == 0 || !r.engine.speaksTLS(c.tcp))
+}
+
+// beginTLS puts TLS before a connection on a port that speaks it.
+func (r *Reactor) beginTLS(c *conn) {
+	if r.engine.speaksTLS(c.tcp) {
+		c.tcp = newSecure(r, c.tcp)
 	}
-	if secure {
-		c.tcp = newSecure(r, g)
-	}
-	return true
 }
 
 // adopt makes a connection of a socket, or of what stands for one.

@@ -166,14 +166,14 @@ var nodeKeys = []key[Server]{
 		spec{
 			path: "proxy_protocol", live: true, fallback: "false",
 			meaning: "Connections of `trusted_proxies` begin with a PROXY header, version 1 or 2, before TLS too. `true`: they must; `optional`: they may. Others never may, and need none.",
-			danger:  "With `true`, an application among `trusted_proxies` cannot connect directly. With `optional`, a client of a trusted proxy that sends no header itself can send one in its place.",
+			danger:  "With `true`, an application among `trusted_proxies` cannot connect directly, nor can `resound trigger` from there. With `optional`, a client of a trusted proxy that sends no header itself can send one in its place.",
 		},
 		func(s *Server) any { return &s.ProxyProtocol },
 	},
 	{
 		spec{
 			path: "unix_socket", null: "no such socket",
-			meaning: "Path of a Unix socket on which the node listens besides its port, without TLS: for a proxy on the same host. Its folder must exist. Whoever may connect there is one of `trusted_proxies`, and is never a program of this host to `/metrics`.",
+			meaning: "Path of a Unix socket on which the node listens besides its port, without TLS: for a proxy on the same host. Its folder must exist. Whoever may connect there is one of `trusted_proxies`, and is never a program of this host to `/metrics`; with `proxy_protocol: true` it must send a PROXY header, which nginx for HTTP does not.",
 			danger:  "The rights of the file are all that keeps others out.",
 		},
 		func(s *Server) any { return &s.UnixSocket },
@@ -188,8 +188,8 @@ var nodeKeys = []key[Server]{
 	{
 		spec{
 			path: "max_connections_per_address", live: true, unit: "connections", null: "no limit", min: 1, max: 10_000_000,
-			meaning: "Connections of one client address, an IPv4 address or the /64 of an IPv6 address, HTTP included. Further WebSockets are closed with 4100, HTTP is answered with 429; from twice as many on, and before TLS, the connection is just closed. `trusted_proxies` that speak for nobody, the Unix socket, 127.0.0.1 and ::1 have no limit. A good value is 20 times what one browser opens, 200 for offices and schools behind one address. Each connection then takes 18 bytes more, each address with one some 40.",
-			danger:  "Behind a proxy that is not in `trusted_proxies`, or a network address translation such as that of Docker, all clients have one address.",
+			meaning: "Connections of one client address, an IPv4 address or the /64 of an IPv6 address: WebSockets, HTTP connections that it makes itself, and what stands for a WebSocket over HTTP. Further WebSockets are closed with 4100, HTTP is answered with 429; beyond twice as many, and before TLS, the connection is just closed. `trusted_proxies` that speak for nobody, the Unix socket, 127.0.0.1 and ::1 have no limit. A good value is 200; large offices and schools behind one address may need more. Each connection then takes 18 bytes more, each address that has one 23 to 38.",
+			danger:  "Behind a proxy that is not in `trusted_proxies`, or a network address translation such as that of Docker, all clients have one address; behind such a proxy on the same host none has a limit.",
 		},
 		func(s *Server) any { return &s.MaxConnectionsPerAddress },
 	},

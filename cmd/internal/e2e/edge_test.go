@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -143,10 +144,11 @@ func TestNginxOnTheUnixSocket(t *testing.T) {
 	second := open(t, one)
 	third := dial(t, one, testApp, nil)
 	third.expectClose(t, 4100)
-	open(t, front.from("127.0.0.6"))
+	other := open(t, front.from("127.0.0.6"))
 	second.close(t)
 	eventually(t, "another may come", func() bool {
 		k := dial(t, one, testApp, nil)
+		defer k.conn.CloseNow()
 		text, ok := <-k.messages
 		return ok && strings.Contains(text, "connection_established")
 	})
@@ -159,9 +161,73 @@ func TestNginxOnTheUnixSocket(t *testing.T) {
 	if got := get(t, c.at(path), "/metrics", http.Header{"Host": {"localhost"}}); got.status != http.StatusForbidden {
 		t.Errorf("GET /metrics on the socket is %d, want 403", got.status)
 	}
-	if got := get(t, c.server, "/metrics", http.Header{"Host": {"localhost"}}); got.status != http.StatusOK || !strings.Contains(got.body, "\nresound_address_limited_total ") {
-		t.Errorf("GET /metrics of this host is %d %.300s, want 200", got.status, got.body)
+	if got := get(t, c.server, "/metrics", http.Header{"Host": {"localhost"}}); got.status != http.StatusOK || !strings.Contains(got.body, "\nresound_client_addresses 2\n") {
+		t.Errorf("GET /metrics of this host is %d %.300s, want 200 and two addresses", got.status, got.body)
 	}
+	k.close(t)
+	other.close(t)
+	c.expectNobodyHeld(t)
+}
+
+// TestAddressOutlivesHTTP: a connection that asked the API first is the same
+// client's when it becomes a WebSocket, and counts once.
+func TestAddressOutlivesHTTP(t *testing.T) {
+	t.Parallel()
+	c := startCommanded(t, startOptions{env: map[string]string{
+		"RESOUND_TRUSTED_PROXIES": "127.0.0.9", "RESOUND_PROXY_PROTOCOL": "optional", "RESOUND_MAX_CONNECTIONS_PER_ADDRESS": "1",
+	}})
+	for _, row := range []struct{ from, header, line, want string }{
+		{"127.0.0.5", "", "", "127.0.0.5"},
+		{"127.0.0.9", "PROXY TCP4 203.0.113.7 192.0.2.1 4711 443\r\n", "", "203.0.113.7:4711"},
+		{"127.0.0.9", "", "X-Forwarded-For: 203.0.113.8\r\n", "203.0.113.8"},
+	} {
+		conn, err := c.from(row.from).dial(t.Context(), "tcp", c.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		in := bufio.NewReader(conn)
+		ask := func(text string) int {
+			_, _ = io.WriteString(conn, text)
+			response, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("%s: %v", row.want, err)
+			}
+			if response.StatusCode == http.StatusOK {
+				_, _ = io.Copy(io.Discard, response.Body)
+			}
+			return response.StatusCode
+		}
+		if got := ask(row.header + "GET /up HTTP/1.1\r\nHost: a\r\n\r\n"); got != http.StatusOK {
+			t.Errorf("%s: GET /up is %d", row.want, got)
+		}
+		if got := ask("GET /app/" + testApp.key + "?protocol=7 HTTP/1.1\r\nHost: a\r\n" + row.line + "Upgrade: websocket\r\nConnection: Upgrade\r\n" +
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"); got != http.StatusSwitchingProtocols {
+			t.Errorf("%s: the handshake is answered with %d", row.want, got)
+		}
+		if text, err := in.Peek(45); err != nil || !strings.Contains(string(text), "established") {
+			t.Errorf("%s: got %q, %v", row.want, text, err)
+		}
+		c.expectRemote(t, row.want)
+		if row.line != "" {
+			dial(t, c.from("127.0.0.9"), testApp, http.Header{"X-Forwarded-For": {"203.0.113.8"}}).expectClose(t, 4100)
+		}
+		_ = conn.Close()
+		c.expectNobodyHeld(t)
+		eventually(t, "it is gone", func() bool { return c.remotes(t) == "" })
+	}
+}
+
+// expectNobodyHeld wants that the last connection of an address takes the address
+// with it: one that is kept would be shut out in the end.
+func (c *commanded) expectNobodyHeld(t *testing.T) {
+	t.Helper()
+	eventually(t, "no address is counted for", func() bool {
+		var status struct{ Connections struct{ Addresses int } }
+		c.runJSON(t, &status, "status")
+		return status.Connections.Addresses == 0
+	})
 }
 
 // TestHAProxyPassesTLSThrough is also that of scripts/haproxy/passthrough.cfg.
@@ -223,6 +289,8 @@ func TestHAProxyPassesTLSThrough(t *testing.T) {
 		t.Errorf("a forged PROXY header is answered with %q, %v", got, err)
 	}
 	expectSays(t, c.run(t, "status"), "refused for their address", "1 for their PROXY header")
+	front.signal(t, syscall.SIGKILL)
+	c.expectNobodyHeld(t)
 }
 
 // TestNginxSendsPROXY has version 1 of the protocol, in front of plain HTTP.
@@ -249,7 +317,10 @@ func TestNginxSendsPROXY(t *testing.T) {
 
 func TestSpoofedAddressesMeanNothing(t *testing.T) {
 	t.Parallel()
-	c := startCommanded(t, startOptions{env: map[string]string{"RESOUND_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.9"}})
+	c := startCommanded(t, startOptions{
+		args: append([]string{"--debug"}, anyPort...),
+		env:  map[string]string{"RESOUND_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.9"},
+	})
 	forged := http.Header{"X-Forwarded-For": {"203.0.113.66"}, "Forwarded": {"for=203.0.113.66"}, "X-Real-Ip": {"203.0.113.66"}}
 	k := openApp(t, c.from("127.0.0.5"), testApp, forged)
 	c.expectRemote(t, "127.0.0.5")
@@ -257,6 +328,7 @@ func TestSpoofedAddressesMeanNothing(t *testing.T) {
 	eventually(t, "it is gone", func() bool { return c.remotes(t) == "" })
 	k = openApp(t, c.from("127.0.0.9"), testApp, http.Header{"X-Forwarded-For": {"127.0.0.1, 203.0.113.66", "10.1.2.3"}})
 	c.expectRemote(t, "203.0.113.66")
+	c.expectOutput(t, `(?s)Connection Established +[0-9.]+ from 127\.0\.0\.5:\d+\s.*Connection Established +[0-9.]+ from 203\.0\.113\.66\s`)
 	k.close(t)
 	conn, err := net.Dial("tcp", c.address())
 	if err != nil {
@@ -279,7 +351,8 @@ func TestFloodFromOneAddress(t *testing.T) {
 	stop := make(chan struct{})
 	var attackers sync.WaitGroup
 	var tried atomic.Int64
-	defer func() { close(stop); attackers.Wait() }()
+	end := sync.OnceFunc(func() { close(stop); attackers.Wait() })
+	defer end()
 	bad := c.from("127.0.0.5")
 	for range 4 {
 		attackers.Go(func() {
@@ -310,9 +383,11 @@ func TestFloodFromOneAddress(t *testing.T) {
 	}
 	eventually(t, "a flood", func() bool { return tried.Load() > 2000 })
 	good := c.from("127.0.0.6")
+	var all []*socket
 	for range 20 {
 		k := open(t, good)
 		k.join(t, "news", "")
+		all = append(all, k)
 	}
 	if n := strings.Count(c.remotes(t)+" ", "127.0.0.5:"); n > 20 {
 		t.Errorf("the attacker has %d connections, want at most 20", n)
@@ -322,6 +397,11 @@ func TestFloodFromOneAddress(t *testing.T) {
 	}
 	c.api().trigger(t, "news", "Happened", `{"n":1}`) // 127.0.0.1 has no limit
 	expectSays(t, c.run(t, "status"), "connections refused for their address")
+	end()
+	for _, k := range all {
+		_ = k.conn.CloseNow()
+	}
+	c.expectNobodyHeld(t)
 }
 
 // TestFallbackCountsForItsAddress: a client without WebSocket is limited alike.
@@ -347,6 +427,7 @@ func TestFallbackCountsForItsAddress(t *testing.T) {
 		t.Errorf("the first is told %q", got)
 	}
 	c.expectRemote(t, "203.0.113.7")
+	defer c.expectNobodyHeld(t) // its session ends when nobody receives
 	got := receive("two")
 	if !strings.Contains(got, "c[4100,") || strings.Contains(got, "established") {
 		t.Errorf("the second is told %q, want a close with 4100", got)

@@ -58,6 +58,8 @@ type Connections struct {
 	Limit   int64 `json:"limit"`   // 0 means none
 	Sockets int64 `json:"sockets"` // TCP, those that speak HTTP excepted
 	HTTP    int64 `json:"http"`    // TCP connections that speak HTTP
+
+	Addresses int `json:"addresses"` // of clients whose connections are limited
 }
 
 // Totals are counted since the start.

@@ -37,6 +37,8 @@ func (n *Node) Snapshot() monitor.Snapshot {
 			Limit:   n.protocol.MaxConnections(),
 			Sockets: t.Sockets,
 			HTTP:    t.HTTP,
+
+			Addresses: n.engine.Addresses(),
 		},
 		Rates:   n.meter.Rates(),
 		Process: n.process(),

@@ -22,6 +22,8 @@ import (
 // ErrInUse says that somebody answers on the path.
 var ErrInUse = errors.New("another server uses this socket")
 
+var errNoSocket = errors.New("a file of this name is there, and it is not a socket")
+
 const (
 	// nextSuffix is of a socket that is about to take another one's place.
 	nextSuffix = ".next"
@@ -63,6 +65,9 @@ func Listen(path string, mode os.FileMode, succeed bool) (*Listener, error) {
 	}
 	if err := clearPath(name); err != nil {
 		return nil, err
+	}
+	if s, err := os.Lstat(path); err == nil && s.Mode()&os.ModeSocket == 0 {
+		return nil, errNoSocket
 	}
 	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
@@ -147,7 +152,7 @@ func clearPath(path string) error {
 	case err != nil:
 		return err
 	case s.Mode()&os.ModeSocket == 0:
-		return errors.New("a file of this name is there, and it is not a socket")
+		return errNoSocket
 	case Answers(path):
 		return ErrInUse
 	}

@@ -90,6 +90,15 @@ func TestSuccessorTakesThePlaceWhenItIsReady(t *testing.T) {
 		t.Errorf("got %v, want ErrInUse", err)
 	}
 	_ = next.Close()
+	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(path, 0o600, true); !errors.Is(err, errNoSocket) {
+		t.Errorf("in the place of a file: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
 	left, _ := filepath.Glob(path + "*")
 	if len(left) > 0 {
 		t.Errorf("%v are left", left)
