@@ -62,9 +62,8 @@ type Engine struct {
 
 	way        [][]int // listening sockets of each port, once they are to give way
 	withdrawn  atomic.Bool
-	handshakes atomic.Int64 // of TLS, under way
+	handshakes *handshakes // of TLS
 	shakers    sync.WaitGroup
-	shaking    chan struct{} // places of handshakes that compute
 }
 
 // New binds the port and makes the reactors and their handlers. Nothing is
@@ -77,7 +76,7 @@ func New(o Options) (*Engine, error) {
 		handshakeSeconds: max(1, uint32(o.HandshakeTimeout/time.Second)),
 		start:            o.Now(),
 		ready:            make(chan struct{}),
-		shaking:          newShaking(),
+		handshakes:       newHandshakes(o.MaxTLSHandshakes, o.Now),
 	}
 	var err error
 	if e.place, e.addr, err = bind(o.Addr, o.ReusePort); err != nil {

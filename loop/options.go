@@ -21,9 +21,10 @@ type Options struct {
 	// PlainAddr is a second address, without TLS. Empty means none.
 	PlainAddr string
 
-	// MaxTLSHandshakes is how many handshakes of TLS may be under way; beyond it
-	// new connections are closed. Zero means 4,096.
-	MaxTLSHandshakes int64
+	// MaxTLSHandshakes is how many handshakes of TLS may be under way. Beyond it the
+	// one whose client keeps silent longest is closed, and the new connection when
+	// all are being worked on. Zero means 4,096.
+	MaxTLSHandshakes int
 
 	// ReusePort allows other processes to listen on the same port.
 	ReusePort bool
