@@ -75,7 +75,7 @@ type Stats struct {
 	Refused     uint64         // sockets closed at once for want of descriptors, or of room for handshakes of TLS
 	HandedOver  uint64         // connections handed to HTTP
 	Messages    uint64         // whole messages received
-	Writes      uint64         // write(2) calls for frames
+	Writes      uint64         // system calls that wrote frames
 	BytesOut    uint64         // bytes given to them
 	Slow        uint64         // connections closed because they did not read
 	Broken      uint64         // connections that failed while written to
@@ -122,7 +122,7 @@ func (e *Engine) Stats() Stats {
 type ReactorStats struct {
 	Connections  int64
 	Messages     uint64 // whole messages received
-	Writes       uint64 // write(2) calls for frames
+	Writes       uint64 // system calls that wrote frames
 	BytesOut     uint64 // bytes given to them
 	Pending      int    // see Reactor.Pending
 	PendingBytes int64  // see Reactor.PendingBytes

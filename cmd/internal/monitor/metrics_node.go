@@ -27,7 +27,7 @@ var (
 	descReactorMailbox      = describe("resound_reactor_mailbox_items", "Items that wait for an event loop.", "reactor")
 	descReactorMailboxBytes = describe("resound_reactor_mailbox_bytes", "Memory of the events that wait for an event loop or are not written yet.", "reactor")
 	descReactorLag          = describe("resound_reactor_lag_seconds", "How long the last sweep of an event loop waited for its turn, in seconds.", "reactor")
-	descReactorWrites       = describe("resound_reactor_writes_total", "Calls of write(2) of an event loop.", "reactor")
+	descReactorWrites       = describe("resound_reactor_writes_total", "Writes of an event loop to its sockets.", "reactor")
 	descReactorBytes        = describe("resound_reactor_written_bytes_total", "Bytes that an event loop gave to the kernel.", "reactor")
 
 	descCloses   = describe("resound_connections_closed_total", "Connections closed, by close code; 1005 had none, 1006 no close frame, other is a code of the client's own.", "code")
