@@ -66,9 +66,8 @@ type Engine struct {
 
 	way        [][]int // listening sockets of each port, once they are to give way
 	withdrawn  atomic.Bool
-	handshakes atomic.Int64 // of TLS, under way
+	handshakes *handshakes // of TLS
 	shakers    sync.WaitGroup
-	shaking    chan struct{} // places of handshakes that compute
 
 	enrolling sync.Mutex // held while connections of the Unix socket get an event loop
 	accepting sync.WaitGroup
@@ -87,7 +86,7 @@ func New(o Options) (*Engine, error) {
 		start:            o.Now(),
 		ready:            make(chan struct{}),
 		ended:            make(chan struct{}),
-		shaking:          newShaking(),
+		handshakes:       newHandshakes(o.MaxTLSHandshakes, o.Now),
 	}
 	e.SetEdge(o.Edge)
 	var err error

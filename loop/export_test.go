@@ -22,3 +22,19 @@ func (r *Reactor) Fragmented() int { return len(r.readers) }
 
 // TrafficSlice is for tests of what is posted between the turns of connections.
 const TrafficSlice = trafficSlice
+
+// StalledAfter is how long a handshake of TLS may be silent when there is no room.
+const StalledAfter = stalledAfter
+
+// Stalls is the number of handshakes of TLS that wait for their clients.
+func (e *Engine) Stalls() (n int) {
+	h := e.handshakes
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := h.first; s != nil; s = s.next {
+		if s.waits {
+			n++
+		}
+	}
+	return n
+}

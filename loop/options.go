@@ -26,9 +26,10 @@ type Options struct {
 	// closes it. Nil means none.
 	Unix net.Listener
 
-	// MaxTLSHandshakes is how many handshakes of TLS may be under way; beyond it
-	// new connections are closed. Zero means 4,096.
-	MaxTLSHandshakes int64
+	// MaxTLSHandshakes is how many handshakes of TLS may be under way. Beyond it the
+	// one whose client keeps silent longest is closed, and the new connection when
+	// all are being worked on. Zero means 4,096.
+	MaxTLSHandshakes int
 
 	// ReusePort allows other processes to listen on the same port.
 	ReusePort bool

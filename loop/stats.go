@@ -25,6 +25,7 @@ type counters struct {
 	tlsFailed   atomic.Uint64
 	crowded     atomic.Uint64
 	misproxied  atomic.Uint64
+	tlsStalled  atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
 
 	mu     sync.Mutex
@@ -73,10 +74,10 @@ type Stats struct {
 	Opened      uint64         // handshakes accepted
 	Rejected    uint64         // handshakes refused
 	PutOff      uint64         // handshakes told to come back, because the reactor was late
-	Refused     uint64         // sockets closed at once for want of descriptors
+	Refused     uint64         // sockets closed at once for want of descriptors, or of room for handshakes of TLS
 	HandedOver  uint64         // connections handed to HTTP
 	Messages    uint64         // whole messages received
-	Writes      uint64         // write(2) calls for frames
+	Writes      uint64         // system calls that wrote frames
 	BytesOut    uint64         // bytes given to them
 	Slow        uint64         // connections closed because they did not read
 	Broken      uint64         // connections that failed while written to
@@ -85,6 +86,7 @@ type Stats struct {
 	TLSFailed   uint64         // handshakes of TLS that failed
 	Crowded     uint64         // connections refused because their address had too many
 	Misproxied  uint64         // connections closed because of a PROXY header: none, a wrong one, or not theirs to send
+	TLSStalled  uint64         // handshakes of TLS closed to make room, because their clients kept silent
 	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
 
 	CloseReasons map[CloseReason]uint64 // the same, with why
@@ -111,6 +113,7 @@ func (e *Engine) Stats() Stats {
 		out.TLSFailed += s.tlsFailed.Load()
 		out.Crowded += s.crowded.Load()
 		out.Misproxied += s.misproxied.Load()
+		out.TLSStalled += s.tlsStalled.Load()
 		s.mu.Lock()
 		for why, n := range maps.All(s.closes) {
 			out.Closes[why.Code] += n
@@ -125,7 +128,7 @@ func (e *Engine) Stats() Stats {
 type ReactorStats struct {
 	Connections  int64
 	Messages     uint64 // whole messages received
-	Writes       uint64 // write(2) calls for frames
+	Writes       uint64 // system calls that wrote frames
 	BytesOut     uint64 // bytes given to them
 	Pending      int    // see Reactor.Pending
 	PendingBytes int64  // see Reactor.PendingBytes

@@ -68,9 +68,12 @@ type Totals struct {
 	Sent                uint64 `json:"messages_sent"`     // to clients
 	Opened              uint64 `json:"connections_opened"`
 	RejectedHandshakes  uint64 `json:"handshakes_rejected"`
-	RefusedSockets      uint64 `json:"sockets_refused"`       // for want of descriptors
+	RefusedSockets      uint64 `json:"sockets_refused"`       // for want of descriptors, or of room for handshakes of TLS
 	RefusedForAddress   uint64 `json:"address_limited"`       // connections whose client's address has too many
 	RefusedForHeader    uint64 `json:"proxy_headers_refused"` // connections with a PROXY header that may not be, or without one that must
+	TLS                 uint64 `json:"tls_handshakes"`
+	TLSFailed           uint64 `json:"tls_handshakes_failed"`
+	TLSStalled          uint64 `json:"tls_handshakes_stalled"` // closed to make room: their clients kept silent
 	RefusedPublications uint64 `json:"publications_refused"`
 	Slow                uint64 `json:"slow_connections"`   // closed because they did not read
 	Broken              uint64 `json:"broken_connections"` // failed while written to
