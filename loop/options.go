@@ -22,7 +22,8 @@ type Options struct {
 	PlainAddr string
 
 	// MaxTLSHandshakes is how many handshakes of TLS may be under way; beyond it
-	// new connections are closed. Zero means 4,096.
+	// the one is closed that waits for its client for longest, or the new one when
+	// none does. Zero means 4,096.
 	MaxTLSHandshakes int64
 
 	// ReusePort allows other processes to listen on the same port.
