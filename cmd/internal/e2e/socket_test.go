@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -64,8 +65,11 @@ func dialQuery(t *testing.T, s *server, app credentials, query string, header ht
 	k := &socket{app: app, patience: patience, messages: make(chan string, maxMessages), pings: make(chan struct{}, maxMessages)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{}}
-	conn, response, err := websocket.Dial(ctx, "ws://"+s.address()+s.path+"/app/"+app.key+query, &websocket.DialOptions{
+	client, scheme := &http.Client{Transport: &http.Transport{}}, "ws"
+	if s.secure != nil {
+		client.Transport, scheme = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.secure}}, "wss"
+	}
+	conn, response, err := websocket.Dial(ctx, scheme+"://"+s.address()+s.path+"/app/"+app.key+query, &websocket.DialOptions{
 		HTTPClient: client,
 		HTTPHeader: header,
 		OnPingReceived: func(context.Context, []byte) bool {
