@@ -93,8 +93,9 @@ func NewNode(o Options) (*Node, error) {
 		o.NewNonce = newNonce
 	}
 	n := &Node{options: o}
-	if o.Cluster != nil {
-		n.cluster.Store(&o.Cluster)
+	if c := o.Cluster; c != nil {
+		n.cluster.Store(&c)
+		n.options.Cluster = nil // it may end before the node does
 	}
 	if o.Webhooks != nil {
 		n.SetWebhooks(o.Webhooks)

@@ -16,7 +16,7 @@ var (
 	descLimit    = describe("resound_connections_limit", "Connections above which new ones are refused; 0 is no limit.")
 	descSockets  = describe("resound_sockets", "Open TCP connections by what they speak.", "protocol")
 	descRejected = describe("resound_handshakes_rejected_total", "WebSocket handshakes that were answered with an HTTP error.")
-	descNoRoom   = describe("resound_sockets_refused_total", "TCP connections closed at once for want of descriptors.")
+	descNoRoom   = describe("resound_sockets_refused_total", "TCP connections closed for want of descriptors or of room for TLS handshakes.")
 	descOverload = describe("resound_publications_refused_total", "Events refused because too many wait to be delivered.")
 	descSlow     = describe("resound_slow_connections_total", "Connections closed because they did not read.")
 	descBroken   = describe("resound_broken_connections_total", "Connections that failed while they were written to.")

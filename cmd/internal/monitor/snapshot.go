@@ -65,7 +65,7 @@ type Totals struct {
 	Sent                uint64 `json:"messages_sent"`     // to clients
 	Opened              uint64 `json:"connections_opened"`
 	RejectedHandshakes  uint64 `json:"handshakes_rejected"`
-	RefusedSockets      uint64 `json:"sockets_refused"` // for want of descriptors
+	RefusedSockets      uint64 `json:"sockets_refused"` // for want of descriptors or of room for TLS handshakes
 	RefusedPublications uint64 `json:"publications_refused"`
 	Slow                uint64 `json:"slow_connections"`   // closed because they did not read
 	Broken              uint64 `json:"broken_connections"` // failed while written to
