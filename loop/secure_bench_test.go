@@ -31,11 +31,6 @@ const (
 	benchEvents      = 20 // of one round
 	benchFrameBytes  = 160
 
-	// clientPause is how long the clients let arrive what arrives. A client that wakes
-	// up for each record costs the server's write as much as the write itself, and the
-	// fewer threads the server has the more often it does.
-	clientPause = time.Millisecond
-
 	// recordHead and recordTail are what TLS 1.3 adds to the plaintext of a record.
 	recordHead = 5
 	recordTail = 1 + 16
@@ -281,9 +276,6 @@ func (c *benchClients) run(b *testing.B, s *benchServer, events, window int) {
 			if n, _ := unix.Read(int(e.Fd), buf); n > 0 {
 				got += c.records[e.Fd].read(buf[:n])
 			}
-		}
-		if n < len(ready) {
-			time.Sleep(clientPause)
 		}
 	}
 }
