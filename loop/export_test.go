@@ -19,13 +19,3 @@ func (r *Reactor) Fragmented() int { return len(r.readers) }
 
 // TrafficSlice is for tests of what is posted between the turns of connections.
 const TrafficSlice = trafficSlice
-
-// StalledHandshakes is how many handshakes of TLS wait for their client.
-func (r *Reactor) StalledHandshakes() (n int) {
-	for at := r.shaking.Front(); at != nil; at = at.Next() {
-		if at.Value.(*conn).secure().wire.shake.stalled() {
-			n++
-		}
-	}
-	return n
-}

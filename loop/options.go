@@ -22,8 +22,7 @@ type Options struct {
 	PlainAddr string
 
 	// MaxTLSHandshakes is how many handshakes of TLS may be under way; beyond it
-	// the one is closed that waits for its client for longest, or the new one when
-	// none does. Zero means 4,096.
+	// new connections are closed. Zero means 4,096.
 	MaxTLSHandshakes int64
 
 	// MinListeners is how many sockets listen on each port at least: as many as

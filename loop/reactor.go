@@ -1,7 +1,6 @@
 package loop
 
 import (
-	linked "container/list"
 	"net"
 	"sync/atomic"
 	"time"
@@ -104,8 +103,6 @@ type Reactor struct {
 
 	plain   []byte // scratch: what was decrypted in this turn
 	records []byte // scratch: what is encrypted for one write
-
-	shaking linked.List // of *conn: handshakes of TLS under way, oldest first
 
 	readers map[int32]frame.Reader // by handle, of connections inside a fragmented message
 

@@ -187,50 +187,20 @@ func (s *secure) begin(c *conn, view []byte) (began bool) {
 		return false
 	}
 	e := r.engine
-	if e.handshakes.Load() >= e.options.MaxTLSHandshakes && !r.dropStalled() {
+	if e.handshakes.Add(1) > e.options.MaxTLSHandshakes {
+		e.handshakes.Add(-1)
 		e.refused.Add(1)
 		c.doomed = true
 		return false
 	}
-	e.handshakes.Add(1)
 	s.wire.begin(s.Conn.Fd(), e.shaking, view)
-	s.wire.shake.place = r.shaking.PushBack(c)
 	s.tls = tls.Server(&s.wire, e.options.TLS)
 	e.shakers.Go(func() {
+		defer e.handshakes.Add(-1)
 		err := s.shake()
 		r.Post(visit(func() { s.shaken(c, err) }))
 	})
 	return true
-}
-
-// lookStalled is how many handshakes are looked at for one that waits for its client.
-const lookStalled = 16
-
-// dropStalled closes the handshake that has waited for its client for longest, so
-// that a client that goes on with its own gets in though others do not. An attacker
-// who stalls has to come back as often as the limit allows in the time of an honest
-// handshake; one who waited for HandshakeTimeout would lock everybody out.
-func (r *Reactor) dropStalled() (dropped bool) {
-	looked := 0
-	for at := r.shaking.Front(); at != nil && looked < lookStalled; at = at.Next() {
-		looked++
-		if c := at.Value.(*conn); c.secure().wire.shake.stalled() {
-			r.stats.tlsStalled.Add(1)
-			r.engine.refused.Add(1)
-			r.destroy(c)
-			return true
-		}
-	}
-	return false
-}
-
-// unshake takes a handshake that has ended out of those under way.
-func (r *Reactor) unshake(s *secure) {
-	if h := s.wire.shake; h != nil && h.place != nil {
-		r.shaking.Remove(h.place)
-		h.place = nil
-		r.engine.handshakes.Add(-1)
-	}
 }
 
 // shake runs on a goroutine of its own. Only as many as there are CPUs compute at
@@ -256,7 +226,6 @@ func (s *secure) shaken(c *conn, err error) {
 	if c.tcp != gnet.Conn(s) || c.stage != opening {
 		return // the connection is gone, and c may be another one
 	}
-	r.unshake(s)
 	done := r.turn(c, func() {
 		if err != nil {
 			r.stats.tlsFailed.Add(1)

@@ -23,7 +23,6 @@ type counters struct {
 	panics      atomic.Uint64
 	tlsShaken   atomic.Uint64
 	tlsFailed   atomic.Uint64
-	tlsStalled  atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
 
 	mu     sync.Mutex
@@ -72,7 +71,7 @@ type Stats struct {
 	Opened      uint64         // handshakes accepted
 	Rejected    uint64         // handshakes refused
 	PutOff      uint64         // handshakes told to come back, because the reactor was late
-	Refused     uint64         // sockets closed for want of descriptors or of room for handshakes
+	Refused     uint64         // sockets closed at once for want of descriptors
 	HandedOver  uint64         // connections handed to HTTP
 	Messages    uint64         // whole messages received
 	Writes      uint64         // write(2) calls for frames
@@ -82,7 +81,6 @@ type Stats struct {
 	Panics      uint64         // panics recovered
 	TLS         uint64         // handshakes of TLS completed
 	TLSFailed   uint64         // handshakes of TLS that failed
-	TLSStalled  uint64         // handshakes of TLS closed for another one's sake, among Refused
 	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
 
 	CloseReasons map[CloseReason]uint64 // the same, with why
@@ -107,7 +105,6 @@ func (e *Engine) Stats() Stats {
 		out.Panics += s.panics.Load()
 		out.TLS += s.tlsShaken.Load()
 		out.TLSFailed += s.tlsFailed.Load()
-		out.TLSStalled += s.tlsStalled.Load()
 		s.mu.Lock()
 		for why, n := range maps.All(s.closes) {
 			out.Closes[why.Code] += n

@@ -52,7 +52,6 @@ func (r *Reactor) onClosed(c *conn) {
 		r.dismiss(c.handle)
 	}
 	if s := c.secure(); s != nil {
-		r.unshake(s)
 		s.wire.end()
 	}
 	c.tcp.SetContext(nil)

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	linked "container/list"
 	"errors"
 	"net"
 	"os"
@@ -35,17 +34,7 @@ type shaking struct {
 	in     []byte
 	fd     int
 	closed bool
-	waits  bool          // for the client
 	places chan struct{} // held while computing
-
-	place *linked.Element // among those of the reactor that are under way; the reactor's
-}
-
-// stalled reports whether the client has to say something.
-func (s *shaking) stalled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.waits && len(s.in) == 0
 }
 
 func (s *shaking) enter() { s.places <- struct{}{} }
@@ -123,11 +112,9 @@ func (s *shaking) read(b []byte) (int, error) {
 	s.mu.Lock()
 	if len(s.in) == 0 && !s.closed {
 		s.leave()
-		s.waits = true
 		for len(s.in) == 0 && !s.closed {
 			s.fed.Wait()
 		}
-		s.waits = false
 		s.mu.Unlock()
 		s.enter()
 		s.mu.Lock()
