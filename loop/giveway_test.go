@@ -48,19 +48,29 @@ func TestGiveWayLosesNoConnection(t *testing.T) {
 		}
 	}
 	more()
-	for range 3 {
-		next, err := echo.New(loop.Options{Addr: addr, Reactors: 2, ReusePort: true})
+	for _, reactors := range []int{2, 1, 3} {
+		next, err := echo.New(loop.Options{Addr: addr, Reactors: reactors, ReusePort: true, MinListeners: first.Listeners()})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if next.Listeners() < first.Listeners() {
+			t.Fatalf("%d sockets follow %d: when the first of them have left, no place is known to be a successor's", next.Listeners(), first.Listeners())
 		}
 		// In one process the sockets of two engines look alike: note which are the
 		// first one's before the next one listens too.
 		if err := first.FindWay(); err != nil {
 			t.Fatal(err)
 		}
+		if err := first.Keep(); err != nil {
+			t.Fatal(err)
+		}
 		nextEnded := run(t, next)
 		for !next.ListeningBeside(first) {
 			time.Sleep(time.Millisecond)
+		}
+		more()
+		if early := next.Stats().Opened; early > 0 {
+			t.Errorf("%d connections went to an engine before it was given way", early)
 		}
 		if err := first.GiveWay(next.Listeners()); err != nil {
 			t.Fatal(err)

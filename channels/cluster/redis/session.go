@@ -137,6 +137,9 @@ func (a *Adapter) run(ctx context.Context, first *session) {
 			a.degraded.Store(false)
 			a.deliverer.Degraded(false)
 			a.restate()
+			if a.closing.Load() {
+				a.leaveLate(ctx, s)
+			}
 		}
 		err := a.serve(s)
 		a.leave(s)
@@ -146,6 +149,16 @@ func (a *Adapter) run(ctx context.Context, first *session) {
 		a.options.Logger.Error("redis is lost: this node goes on alone", "error", err)
 		a.degraded.Store(true)
 		a.deliverer.Degraded(true)
+	}
+}
+
+// leaveLate makes up for a Leave that found no session because this one was just
+// about to begin.
+func (a *Adapter) leaveLate(ctx context.Context, s *session) {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	if _, err := a.askLease(ctx, s, "leave", ""); err != nil {
+		a.options.Logger.Debug("the lease was not given back", "error", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"path/filepath"
 	"slices"
@@ -63,6 +64,50 @@ func (s systemd) heard(t *testing.T) (all []string) {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// expect reads the next notification, which must begin with the lines.
+func (s systemd) expect(t *testing.T, lines ...string) {
+	t.Helper()
+	if err := s.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 1024)
+	n, err := s.Read(buf)
+	if err != nil {
+		t.Fatalf("want %q: %v", lines, err)
+	}
+	if got := string(buf[:n]); !strings.HasPrefix(got, strings.Join(lines, "\n")) {
+		t.Fatalf("systemd is told %q, want %q", got, lines)
+	}
+}
+
+// TestSystemdIsToldOfEveryStage starts, reloads, restarts and stops a server as the
+// unit in scripts/systemd does.
+func TestSystemdIsToldOfEveryStage(t *testing.T) {
+	t.Parallel()
+	s, env := listenAsSystemd(t)
+	env["RESOUND_DRAIN_TIMEOUT"] = "1"
+	c := startCommanded(t, startOptions{restarts: true, env: env})
+	pid := c.cmd.Process.Pid
+	s.expect(t, "READY=1", fmt.Sprintf("MAINPID=%d", pid))
+
+	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(t, "RELOADING=1", "MONOTONIC_USEC=")
+	s.expect(t, "READY=1")
+
+	var done struct{ PID int }
+	c.runJSON(t, &done, "restart")
+	s.expect(t, "READY=1", fmt.Sprintf("MAINPID=%d", done.PID))
+	eventually(t, "the old process ends", func() bool { return !runs(pid) })
+
+	if err := syscall.Kill(done.PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(t, "STOPPING=1") // and nothing before it: the old process did not say so
+	eventually(t, "the new process ends", func() bool { return !runs(done.PID) })
 }
 
 func TestSystemdHearsThatTheServerWorks(t *testing.T) {
