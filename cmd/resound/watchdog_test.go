@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,10 +13,9 @@ import (
 func TestWatchdogIsToldWhileEventLoopsWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		var late time.Duration
-		told := 0
+		var late, told atomic.Int64
 		w := &watchdog{
-			limit: 40 * time.Second, overdue: func() time.Duration { return late }, tell: func() { told++ },
+			limit: 40 * time.Second, overdue: func() time.Duration { return time.Duration(late.Load()) }, tell: func() { told.Add(1) },
 			log: slog.New(slog.NewTextHandler(&log, nil)),
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -23,7 +23,7 @@ func TestWatchdogIsToldWhileEventLoopsWork(t *testing.T) {
 		for _, row := range []struct {
 			name string
 			late time.Duration
-			want int
+			want int64
 		}{
 			{"an idle node", 0, 4},
 			{"a busy one", 19 * time.Second, 4},
@@ -32,11 +32,12 @@ func TestWatchdogIsToldWhileEventLoopsWork(t *testing.T) {
 			{"one that goes on", time.Second, 4},
 		} {
 			synctest.Wait()
-			late, told = row.late, 0
+			late.Store(int64(row.late))
+			told.Store(0)
 			time.Sleep(w.limit)
 			synctest.Wait()
-			if told != row.want {
-				t.Errorf("%s: told %d times in %s, want %d", row.name, told, w.limit, row.want)
+			if got := told.Load(); got != row.want {
+				t.Errorf("%s: told %d times in %s, want %d", row.name, got, w.limit, row.want)
 			}
 		}
 		if n := strings.Count(log.String(), "stuck"); n != 1 {
