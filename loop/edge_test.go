@@ -201,7 +201,7 @@ func TestLimitsOfAnAddress(t *testing.T) {
 		_, _ = io.WriteString(c, named("x", lines...))
 		got := readUntil(t, c, "\r\n\r\n")
 		if rest := got[strings.Index(got+"\r\n\r\n", "\r\n\r\n"):]; !strings.Contains(rest, "too many") && strings.Contains(got, upgraded) {
-			_, _ = io.WriteString(c, string(masked(0x9, true, "?")))
+			_, _ = c.Write(masked(0x9, true, "?"))
 			got += readUntil(t, c, "?")
 		}
 		return c, got

@@ -40,7 +40,7 @@ var (
 )
 
 // ReadHeader reads the PROXY header at the beginning of view, of version 1 or 2.
-// Errors other than the two above say what is wrong with it.
+// Errors other than the two above say what is wrong with it, without what was sent.
 //
 // PROXY protocol, section 2.
 func ReadHeader(view []byte) (Header, error) {
@@ -80,7 +80,7 @@ func readText(view []byte) (Header, error) {
 		return h, nil
 	}
 	if family != "TCP4" && family != "TCP6" || len(fields) != 5 {
-		return Header{}, fmt.Errorf("the PROXY line %q is not TCP4 or TCP6 with two addresses and two ports, nor UNKNOWN", view[:end])
+		return Header{}, errors.New("the PROXY line is not TCP4 or TCP6 with two addresses and two ports, nor UNKNOWN")
 	}
 	client, err := textAddress(fields[1], fields[3], family == "TCP6")
 	if err == nil {
@@ -93,11 +93,11 @@ func readText(view []byte) (Header, error) {
 func textAddress(address, port []byte, is6 bool) (netip.AddrPort, error) {
 	a, err := netip.ParseAddr(string(address))
 	if err != nil || a.Is6() != is6 || a.Zone() != "" {
-		return netip.AddrPort{}, fmt.Errorf("address %q of the PROXY line is not of its family", address)
+		return netip.AddrPort{}, errors.New("an address of the PROXY line is not of its family")
 	}
 	n, err := strconv.ParseUint(string(port), 10, 16)
 	if err != nil || strconv.FormatUint(n, 10) != string(port) {
-		return netip.AddrPort{}, fmt.Errorf("port %q of the PROXY line is not 0 to 65535", port)
+		return netip.AddrPort{}, errors.New("a port of the PROXY line is not 0 to 65535")
 	}
 	return netip.AddrPortFrom(a.Unmap(), uint16(n)), nil
 }
