@@ -201,6 +201,8 @@ func (r *Reactor) takeBack(c *conn, back *returned) {
 	}
 }
 
+var errPeerGone = errors.New("the peer is gone")
+
 // Return gives the connection back to the reactor it came from, because its next
 // request is a WebSocket handshake: a proxy that keeps connections open may send
 // one after a request of the API. head is the complete head of the handshake and
@@ -210,6 +212,11 @@ func (c *HTTPConn) Return(head []byte) error {
 	tcp, err := net.FileConn(c.file)
 	if err != nil {
 		return err
+	}
+	if tcp.RemoteAddr() == nil {
+		// The peer is gone. gnet would panic, and answer that all is well.
+		_ = tcp.Close()
+		return errPeerGone
 	}
 	back := &returned{head: head, secure: c.secure, from: c}
 	c.secure = nil // closing c must not say goodbye

@@ -2,13 +2,17 @@ package loop_test
 
 import (
 	"io"
+	"log/slog"
+	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"resound/frame"
 	"resound/loop"
+	"resound/loop/echo"
 )
 
 // stuckHandler never finishes its mail, a piece at a time, as a reactor does that
@@ -132,4 +136,56 @@ func TestSweepThatComesDueInATurnIsNotLost(t *testing.T) {
 	}
 	_ = client.Close()
 	wait(t, drained, "the drain's end")
+}
+
+// TestPeerThatIsGoneIsNotReturned: who resets its connection while it is on its way
+// back to its reactor is told of by an error, not by a panic in the event loop's log.
+func TestPeerThatIsGoneIsNotReturned(t *testing.T) {
+	handed := make(chan *loop.HTTPConn, 1)
+	var log lockedLog
+	e, err := echo.New(local(loop.Options{
+		Reactors: 1, WebSocketPrefix: "/app/", Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		HandOver: func(c *loop.HTTPConn) bool {
+			handed <- c
+			return true
+		},
+	}))
+	addr := start(t, e, err)
+	client := connect(t, addr).(*net.TCPConn)
+	send(t, client, []byte("GET /up HTTP/1.1\r\n\r\n"))
+	c := wait(t, handed, "the hand-over")
+	defer c.Close()
+	if err := client.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	_ = client.Close()
+	for buf := make([]byte, 100); ; { // until the reset has arrived
+		if _, err := c.Read(buf); err != nil {
+			break
+		}
+	}
+	if err := c.Return([]byte(handshake)); err == nil {
+		t.Error("a connection without a peer was returned")
+	}
+	if text := log.String(); strings.Contains(text, "panic") {
+		t.Errorf("the log has %q", text)
+	}
+}
+
+// lockedLog collects what is logged. Safe for concurrent use.
+type lockedLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
