@@ -22,7 +22,7 @@ const queryTimeout = time.Second
 const (
 	MaxListedChannels = 1_000_000
 	listTimeout       = 10 * time.Second
-	maxListings       = 4
+	maxListings       = 2
 )
 
 var (

@@ -1,0 +1,100 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"resound/channels/cluster"
+)
+
+// TestAListIsReadInPages puts more channels into one bucket than a page has, and some
+// into every other.
+func TestAListIsReadInPages(t *testing.T) {
+	s := startServer(t)
+	a, l := join(t, s.options(t))
+	const crowded, paged = 7, 5 * pageRows
+	var want []string
+	inOne := 0
+	for i := 0; inOne < paged; i++ {
+		c := named(fmt.Sprint("presence-room", i))
+		one := bucketOf(a.names.topic(c)) == crowded
+		if i >= 2*buckets && !one {
+			continue
+		}
+		if one {
+			inOne++
+		}
+		want = append(want, c.Name)
+		a.Hold(c, i%3+1, false)
+		a.Seat(c, cluster.Member{ID: "ann", IDJSON: "1", Info: "{}"})
+	}
+	a.Hold(cluster.Channel{App: "app", Name: cluster.UserPrefix + "ann"}, 1, false)
+	a.Hold(cluster.Channel{App: "other", Name: "presence-room0"}, 1, false)
+	a.Hold(named("news"), 1, false)
+	l.until(t, "decided", func() bool { return len(l.decided) == 2*len(want)+3 })
+
+	rows, err := a.Channels(t.Context(), "app", "", len(want)+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rows {
+		if users := map[bool]int{true: 0, false: 1}[r.Name == "news"]; r.Users != users || r.Subscriptions < 1 || r.Subscriptions > 3 {
+			t.Errorf("got %+v", r)
+		}
+		got = append(got, r.Name)
+	}
+	slices.Sort(got)
+	want = append(want, "news")
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d channels, want %d", len(got), len(want))
+	}
+	if _, err := a.Channels(t.Context(), "app", "", len(want)-1); !errors.Is(err, cluster.ErrTooMany) {
+		t.Errorf("one too many: got %v, want ErrTooMany", err)
+	}
+	if rows, err := a.Channels(t.Context(), "app", "ne", 1); err != nil || len(rows) != 1 || rows[0].Name != "news" {
+		t.Errorf("by prefix: got %v, %v", rows, err)
+	}
+}
+
+// TestLargeRostersAreReadToo watches a channel with more members than are read
+// together with others, among small ones.
+func TestLargeRostersAreReadToo(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	a, l := join(t, o)
+	large := named("presence-large")
+	const members = smallRoster + 1
+	for i := range members {
+		a.Seat(large, cluster.Member{ID: fmt.Sprint(i), IDJSON: "1", Info: "{}"})
+	}
+	l.until(t, "seated", func() bool { return len(l.seated) == members })
+	follower := &snapshots{newListener(), make(map[string]int)}
+	b := newAdapter(t, o)
+	if err := b.Start(t.Context(), follower); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * maxSnapshotBatch {
+		b.Watch(named(fmt.Sprint("presence-small", i)), true)
+		if i == maxSnapshotBatch {
+			b.Watch(large, true)
+		}
+	}
+	follower.until(t, "watched", func() bool { return len(follower.members) == 2*maxSnapshotBatch+1 })
+	if got := follower.members[large.Name]; got != members {
+		t.Errorf("got %d members, want %d", got, members)
+	}
+}
+
+// snapshots is a listener that notes how many members it was told of.
+type snapshots struct {
+	*listener
+	members map[string]int
+}
+
+func (s *snapshots) Watched(c cluster.Channel, sn *cluster.Snapshot) {
+	s.note(func() { s.members[c.Name] = len(sn.Members) })
+}
