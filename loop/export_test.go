@@ -38,3 +38,6 @@ func (e *Engine) Stalls() (n int) {
 	}
 	return n
 }
+
+// Unwritten is the number of connections that something waits for.
+func (r *Reactor) Unwritten() int { return r.out.count }
