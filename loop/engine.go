@@ -27,12 +27,13 @@ const (
 	// readBuffer is the one buffer an event loop reads into.
 	readBuffer = 64 << 10
 
-	// listenersPerReactor is how many sockets of a reactor listen on the port.
+	// ListenersPerReactor is how many sockets of a reactor listen on each port, unless
+	// Options.MinListeners asks for more.
 	// gnet accepts one connection from each in a turn, which would make connecting
 	// slow while a turn is full of writes; and each has a backlog of its own, which
 	// holds a storm of connections that the kernel would otherwise make wait for a
 	// second, then three.
-	listenersPerReactor = 4
+	ListenersPerReactor = 4
 )
 
 // ErrStopped is returned by Run when the event loops ended though nobody asked.
@@ -208,7 +209,7 @@ func (e *Engine) Run() error {
 	if e.plainAddr != nil {
 		ports = append(ports, "tcp://"+e.plainAddr.String())
 	}
-	listeners := slices.Repeat(ports, listenersPerReactor)
+	listeners := slices.Repeat(ports, e.listenersPerReactor())
 	err := gnet.Rotate(&callbacks{engine: e}, listeners,
 		gnet.WithNumEventLoop(e.options.Reactors),
 		gnet.WithLockOSThread(true),

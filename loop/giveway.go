@@ -9,11 +9,17 @@ import (
 )
 
 // Listeners is how many sockets listen on each of the engine's ports.
-func (e *Engine) Listeners() int { return len(e.reactors) * listenersPerReactor }
+func (e *Engine) Listeners() int { return len(e.reactors) * e.listenersPerReactor() }
+
+func (e *Engine) listenersPerReactor() int {
+	n := len(e.reactors)
+	return max(ListenersPerReactor, (e.options.MinListeners+n-1)/n)
+}
 
 // GiveWay makes the kernel give every new connection to the successors sockets
 // of another process, which began to listen on the same ports after this engine
-// did. Nobody else may share the ports. What was on its way to this engine still
+// did; at least as many as this engine has, see withdraw. Nobody else may share the
+// ports. What was on its way to this engine still
 // arrives here: go on serving for a moment, then Drain and Stop.
 //
 // A socket that stops listening resets the connections that nobody has accepted
@@ -34,20 +40,24 @@ func (e *Engine) GiveWay(successors int) error {
 }
 
 // findWay notes which sockets listen.
-func (e *Engine) findWay() error {
-	var way [][]int
+func (e *Engine) findWay() (err error) {
+	e.way, err = e.groups()
+	return err
+}
+
+// groups are the sockets of this process that listen, by port.
+func (e *Engine) groups() (groups [][]int, err error) {
 	for _, port := range e.ports() {
 		fds, err := listening(port)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(fds) == 0 {
-			return fmt.Errorf("nothing listens on port %d", port)
+			return nil, fmt.Errorf("nothing listens on port %d", port)
 		}
-		way = append(way, fds)
+		groups = append(groups, fds)
 	}
-	e.way = way
-	return nil
+	return groups, nil
 }
 
 // Listening reports whether every socket listens, which Ready does not wait for.
@@ -63,17 +73,14 @@ func (e *Engine) Listening() bool {
 // TakeOver ends the steering that a predecessor's GiveWay began. Call it when the
 // predecessor is gone.
 func (e *Engine) TakeOver() error {
-	for _, port := range e.ports() {
-		fds, err := listening(port)
-		if err != nil {
-			return err
-		}
-		if len(fds) == 0 {
-			return fmt.Errorf("nothing listens on port %d", port)
-		}
+	groups, err := e.groups()
+	if err != nil {
+		return err
+	}
+	for _, fds := range groups {
 		// ENOENT: there was none.
 		if err := unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_DETACH_REUSEPORT_BPF, 0); err != nil && err != unix.ENOENT {
-			return fmt.Errorf("port %d: %w", port, err)
+			return fmt.Errorf("take over: %w", err)
 		}
 	}
 	return nil
@@ -84,8 +91,8 @@ func (e *Engine) TakeOver() error {
 //
 // The kernel fills the place of a socket that leaves with the last of the group.
 // As long as more are left than this engine had, place number "had" belongs to a
-// successor, whatever order they leave in; afterwards that place is empty, and the
-// kernel chooses among the successors by itself.
+// successor, whatever order they leave in: to the end, as the successors are at least
+// as many. Afterwards that place is empty, and the kernel chooses by itself.
 func (e *Engine) withdraw() {
 	e.withdrawn.Store(e.way != nil)
 	for _, fds := range e.way {

@@ -48,10 +48,13 @@ func TestGiveWayLosesNoConnection(t *testing.T) {
 		}
 	}
 	more()
-	for range 3 {
-		next, err := echo.New(loop.Options{Addr: addr, Reactors: 2, ReusePort: true})
+	for _, reactors := range []int{2, 1, 3} {
+		next, err := echo.New(loop.Options{Addr: addr, Reactors: reactors, ReusePort: true, MinListeners: first.Listeners()})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if next.Listeners() < first.Listeners() {
+			t.Fatalf("%d sockets follow %d: when the first of them have left, no place is known to be a successor's", next.Listeners(), first.Listeners())
 		}
 		// In one process the sockets of two engines look alike: note which are the
 		// first one's before the next one listens too.

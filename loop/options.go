@@ -31,6 +31,11 @@ type Options struct {
 	// all are being worked on. Zero means 4,096.
 	MaxTLSHandshakes int
 
+	// MinListeners is how many sockets listen on each port at least: as many as
+	// those of the engine that gives way to this one, see GiveWay. Zero means four
+	// for each reactor.
+	MinListeners int
+
 	// ReusePort allows other processes to listen on the same port.
 	ReusePort bool
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
@@ -117,7 +118,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 		HistoryPath: historyPath(&cfg.Server, log),
 	}
 	if before != nil {
-		o.Predecessor, o.PredecessorLink = before.gone, before.link
+		o.Predecessor, o.PredecessorLink, o.PredecessorListeners = before.gone, before.link, before.listeners
 		if cfg.Server.Port == 0 {
 			cfg.Server.Port = before.port
 		}
@@ -209,7 +210,9 @@ func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain fun
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGHUP:
+				_, _ = daemon.SdNotify(false, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", daemon.SdNotifyReloading, monotonic().Microseconds()))
 				_, _ = n.Reload(ctx) // it logs what happened
+				_, _ = daemon.SdNotify(false, daemon.SdNotifyReady)
 			case s == syscall.SIGUSR2:
 				go func() { _, _ = n.Restart(ctx) }() // it too; signals must be heard meanwhile
 			case draining:
@@ -222,6 +225,13 @@ func wait(out io.Writer, signals <-chan os.Signal, ended <-chan error, drain fun
 			}
 		}
 	}
+}
+
+// monotonic is the kernel's clock by which systemd orders what it is told.
+func monotonic() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t)
+	return time.Duration(t.Nano())
 }
 
 // announce tells where the server listens, in Reverb's words.

@@ -21,8 +21,9 @@ import (
 const (
 	// succeedEnv marks a process that takes over from the one that started it: the
 	// descriptor on which that one waits for the number of listening sockets, the
-	// descriptor that ends when that one does, the port, and the socket that leads to
-	// that one. The underscore keeps it apart from configuration.
+	// descriptor that ends when that one does, the port, how many sockets of that one
+	// listen on it, and the socket that leads to that one. The underscore keeps it apart
+	// from configuration.
 	succeedEnv = "_RESOUND_SUCCEED"
 
 	// successorTimeout is how long the new process may take to answer.
@@ -35,10 +36,11 @@ var executable, errExecutable = os.Executable()
 
 // predecessor is the process that this one takes over from.
 type predecessor struct {
-	port  int
-	ready *os.File
-	link  net.Conn
-	gone  chan struct{}
+	port      int
+	listeners int
+	ready     *os.File
+	link      net.Conn
+	gone      chan struct{}
 }
 
 // findPredecessor returns nil when nobody started this process to take over.
@@ -48,11 +50,11 @@ func findPredecessor() (*predecessor, error) {
 		return nil, nil
 	}
 	_ = os.Unsetenv(succeedEnv)
-	var ready, alive, port, link int
-	if _, err := fmt.Sscanf(text, "%d,%d,%d,%d", &ready, &alive, &port, &link); err != nil {
+	var ready, alive, port, listeners, link int
+	if _, err := fmt.Sscanf(text, "%d,%d,%d,%d,%d", &ready, &alive, &port, &listeners, &link); err != nil {
 		return nil, fmt.Errorf("%s=%q: %w", succeedEnv, text, err)
 	}
-	p := &predecessor{port: port, ready: os.NewFile(uintptr(ready), "ready"), gone: make(chan struct{})}
+	p := &predecessor{port: port, listeners: listeners, ready: os.NewFile(uintptr(ready), "ready"), gone: make(chan struct{})}
 	end := os.NewFile(uintptr(alive), "alive")
 	if p.ready == nil || end == nil {
 		return nil, fmt.Errorf("%s=%q: no such descriptors", succeedEnv, text)
@@ -98,7 +100,7 @@ func (p *predecessor) tell(listeners int) error {
 
 // startSuccessor runs this program again, as it is on disk now, beside this
 // process and returns once it answers on the port.
-func startSuccessor(ctx context.Context, port int) (s node.Successor, err error) {
+func startSuccessor(ctx context.Context, port, listeners int) (s node.Successor, err error) {
 	if errExecutable != nil {
 		return s, errExecutable
 	}
@@ -129,7 +131,7 @@ func startSuccessor(ctx context.Context, port int) (s node.Successor, err error)
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=3,4,%d,5", succeedEnv, port))
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=3,4,%d,%d,5", succeedEnv, port, listeners))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{tell, alive, there}
 	err = cmd.Start()

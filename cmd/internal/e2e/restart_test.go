@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +22,7 @@ import (
 // knocker connects to a server as fast as it can, and wants to be let in each time.
 type knocker struct {
 	addr string
+	tls  *tls.Config // nil without TLS
 	stop chan struct{}
 	wg   sync.WaitGroup
 	in   atomic.Int64
@@ -28,9 +31,12 @@ type knocker struct {
 	problems []string
 }
 
-func knock(t *testing.T, addr string) *knocker {
+func knock(t *testing.T, addr string, secure *x509.CertPool) *knocker {
 	t.Helper()
 	k := &knocker{addr: addr, stop: make(chan struct{})}
+	if secure != nil {
+		k.tls = &tls.Config{RootCAs: secure, ServerName: "127.0.0.1"}
+	}
 	for range 4 {
 		k.wg.Go(func() {
 			for {
@@ -65,11 +71,15 @@ func (k *knocker) once() error {
 	if strings.HasPrefix(k.addr, "/") {
 		network = "unix"
 	}
-	c, err := net.Dial(network, k.addr)
+	raw, err := net.Dial(network, k.addr)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer raw.Close()
+	c := raw
+	if k.tls != nil {
+		c = tls.Client(raw, k.tls)
+	}
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
@@ -93,7 +103,7 @@ func (k *knocker) once() error {
 	if !strings.Contains(string(first), "connection_established") {
 		return fmt.Errorf("first bytes %q", first)
 	}
-	if c, ok := c.(*net.TCPConn); ok {
+	if c, ok := raw.(*net.TCPConn); ok {
 		return c.SetLinger(0) // leaves no port in TIME_WAIT
 	}
 	return nil
@@ -124,9 +134,24 @@ func runs(pid int) bool {
 // a storm of connects: every one of them is let in.
 func TestRestartLosesNoConnection(t *testing.T) {
 	t.Parallel()
-	c := startCommanded(t, startOptions{restarts: true, env: map[string]string{"RESOUND_DRAIN_TIMEOUT": "1"}})
+	t.Run("plain", func(t *testing.T) {
+		t.Parallel()
+		restartUnderStorm(t, startOptions{})
+	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		certFile, keyFile, pool := issue(t, t.TempDir(), 1)
+		restartUnderStorm(t, startOptions{secure: pool, env: map[string]string{
+			"RESOUND_OPTIONS_TLS_LOCAL_CERT": certFile, "RESOUND_OPTIONS_TLS_LOCAL_PK": keyFile,
+		}})
+	})
+}
+
+func restartUnderStorm(t *testing.T, o startOptions) {
+	o.restarts, o.env = true, with(o.env, map[string]string{"RESOUND_DRAIN_TIMEOUT": "1"})
+	c := startCommanded(t, o)
 	open := open(t, c.server)
-	k := knock(t, c.address())
+	k := knock(t, c.address(), c.secure)
 	k.more(t, 200)
 	pid := c.cmd.Process.Pid
 	for i := range 3 {

@@ -94,7 +94,7 @@ func New(o Options) (_ *Node, err error) {
 	n.life, n.die = context.WithCancel(context.Background())
 	c := &o.Config.Server
 	reactors := o.Reactors
-	limits, err := limitsOf(c.MaxConnections, reactors)
+	limits, err := o.limitsOf(c.MaxConnections)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +146,7 @@ func New(o Options) (_ *Node, err error) {
 		TLS:              n.cert.config(),
 		PlainAddr:        plainAddr(c, n.cert),
 		ReusePort:        c.ReusePort || o.Predecessor != nil,
+		MinListeners:     o.PredecessorListeners,
 		Reactors:         reactors,
 		WebSocketPrefix:  c.Path + "/app/",
 		Compression:      c.Compression,

@@ -15,6 +15,7 @@ import (
 	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
+	"resound/loop"
 	"resound/pusher"
 )
 
@@ -31,13 +32,16 @@ type Options struct {
 	// Load reads the configuration again, for Reload. Nil: it cannot be.
 	Load func() (*config.Config, []config.Warning, error)
 
-	// Successor starts a process that listens on the port beside this one, for
-	// Restart. Nil: it cannot be.
-	Successor func(ctx context.Context, port int) (Successor, error)
+	// Successor starts a process that listens on the port beside this one, with at
+	// least as many sockets as it has, for Restart. Nil: it cannot be.
+	Successor func(ctx context.Context, port, listeners int) (Successor, error)
 
 	// Predecessor is closed when the process has ended whose Successor this one
 	// is. Nil: there was none.
 	Predecessor <-chan struct{}
+
+	// PredecessorListeners is how many sockets of the predecessor listen on each port.
+	PredecessorListeners int
 
 	// PredecessorLink leads to the Successor.Link of the predecessor. Nil: there is
 	// none. It is the node's from New on.
@@ -77,12 +81,19 @@ const (
 
 // limitsOf derives the limits from the process's descriptor limit. A configured
 // number of connections that cannot be reached is an error.
-func limitsOf(wanted int, reactors int) (limits, error) {
+func (o *Options) limitsOf(wanted int) (limits, error) {
 	var r unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
 		return limits{}, fmt.Errorf("file descriptor limit: %w", err)
 	}
-	return limitsFor(int64(min(r.Cur, math.MaxInt64/2)), int64(wanted), int64(reactors))
+	return limitsFor(int64(min(r.Cur, math.MaxInt64/2))-o.moreListeners(), int64(wanted), int64(o.Reactors))
+}
+
+// moreListeners is how many sockets may listen beyond those that an event loop is known
+// to have.
+func (o *Options) moreListeners() int64 {
+	const ports = 2
+	return int64(ports * max(0, o.PredecessorListeners+o.Reactors-loop.ListenersPerReactor*o.Reactors))
 }
 
 func limitsFor(descriptors, wanted, reactors int64) (limits, error) {

@@ -42,7 +42,7 @@ func (n *Node) Reload(context.Context) (control.Reloaded, error) {
 // replace puts a configuration into force. n.reloading is held.
 func (n *Node) replace(next *config.Config) (control.Reloaded, error) {
 	difference := next.Succeed(n.config.Load())
-	limits, err := limitsOf(next.Server.MaxConnections, n.options.Reactors)
+	limits, err := n.options.limitsOf(next.Server.MaxConnections)
 	if err != nil {
 		return control.Reloaded{}, err
 	}

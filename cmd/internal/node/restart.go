@@ -43,7 +43,7 @@ func (n *Node) Restart(ctx context.Context) (pid int, err error) {
 		return 0, errors.New("the process before this one has not ended yet")
 	}
 	n.log.Info("restarting")
-	s, err := n.options.Successor(ctx, n.Addr().Port)
+	s, err := n.options.Successor(ctx, n.Addr().Port, n.engine.Listeners())
 	if err != nil {
 		n.log.Error("the restart failed, this process goes on", "error", err)
 		return 0, err
