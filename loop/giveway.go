@@ -16,6 +16,22 @@ func (e *Engine) listenersPerReactor() int {
 	return max(ListenersPerReactor, (e.options.MinListeners+n-1)/n)
 }
 
+// Keep makes the kernel give every new connection to the sockets of this engine,
+// whoever begins to listen on the same ports from now on, until GiveWay, or TakeOver
+// ends it. Nobody else may share the ports.
+func (e *Engine) Keep() error {
+	groups, err := e.groups()
+	if err != nil {
+		return err
+	}
+	for _, fds := range groups {
+		if err := steer(fds[0], 0, uint32(len(fds))); err != nil {
+			return fmt.Errorf("keep: %w", err)
+		}
+	}
+	return nil
+}
+
 // GiveWay makes the kernel give every new connection to the successors sockets
 // of another process, which began to listen on the same ports after this engine
 // did; at least as many as this engine has, see withdraw. Nobody else may share the
@@ -70,8 +86,8 @@ func (e *Engine) Listening() bool {
 	return true
 }
 
-// TakeOver ends the steering that a predecessor's GiveWay began. Call it when the
-// predecessor is gone.
+// TakeOver ends the steering that Keep or a predecessor's GiveWay began. Call it when
+// the other process is gone.
 func (e *Engine) TakeOver() error {
 	groups, err := e.groups()
 	if err != nil {

@@ -61,9 +61,16 @@ func TestGiveWayLosesNoConnection(t *testing.T) {
 		if err := first.FindWay(); err != nil {
 			t.Fatal(err)
 		}
+		if err := first.Keep(); err != nil {
+			t.Fatal(err)
+		}
 		nextEnded := run(t, next)
 		for !next.ListeningBeside(first) {
 			time.Sleep(time.Millisecond)
+		}
+		more()
+		if early := next.Stats().Opened; early > 0 {
+			t.Errorf("%d connections went to an engine before it was given way", early)
 		}
 		if err := first.GiveWay(next.Listeners()); err != nil {
 			t.Fatal(err)

@@ -11,9 +11,7 @@ import (
 )
 
 func reloadCommand() *cobra.Command {
-	var t target
-	var asJSON bool
-	c := &cobra.Command{
+	return changing(&cobra.Command{
 		Use:   "reload",
 		Short: "Make the running server read its configuration again",
 		Long: `Make the running server read its .env and its configuration file again, without
@@ -24,29 +22,7 @@ A configuration with a mistake is refused as a whole, and the old one stays. Wha
 needs a restart is said. SIGHUP does the same.`,
 		Example: `  resound reload
   kill -HUP $(cat resound.pid)`,
-		Args: exactly(),
-		RunE: func(c *cobra.Command, _ []string) error {
-			client, err := t.connect(c)
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			ctx, cancel := interruptible(c)
-			defer cancel()
-			done, err := client.Reload(ctx)
-			if err != nil {
-				return fmt.Errorf("the old configuration stays: %w", err)
-			}
-			if asJSON {
-				return printJSON(c.OutOrStdout(), &done)
-			}
-			writeReloaded(c.OutOrStdout(), &done)
-			return nil
-		},
-	}
-	t.bind(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return c
+	}, "the old configuration stays", (*control.Client).Reload, writeReloaded)
 }
 
 func writeReloaded(out io.Writer, done *control.Reloaded) {

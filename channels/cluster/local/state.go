@@ -85,10 +85,10 @@ func (h *Hub) seat(a *Adapter, c cluster.Channel, m cluster.Member, decider *Ada
 	return u.seq
 }
 
-// inherit is hold, seat and publish of what nobody is to decide.
+// inherit is hold, seat and publish of what was decided before.
 func (h *Hub) inherit(a *Adapter, c cluster.Channel, in cluster.Inherited) {
-	if in.Kept != nil {
-		h.of(c).kept = kept{*in.Kept, time.Now().Add(in.Kept.For)}
+	if s := h.of(c); in.Kept != nil && s.keptEvent() == nil { // what others published since is newer
+		s.kept = kept{*in.Kept, time.Now().Add(in.Kept.For)}
 	}
 	h.hold(a, c, in.Subscriptions, nil)
 	for _, m := range in.Members {

@@ -43,13 +43,23 @@ func (n *Node) Restart(ctx context.Context) (pid int, err error) {
 		return 0, errors.New("the process before this one has not ended yet")
 	}
 	n.log.Info("restarting")
+	shared := n.config.Load().Server.ReusePort
+	if !shared {
+		// Before it knows what this process has it is to have no clients.
+		if err := n.engine.Keep(); err != nil {
+			n.log.Warn("the kernel gives connections to the new process before it is ready", "error", err)
+		}
+	}
 	s, err := n.options.Successor(ctx, n.Addr().Port, n.engine.Listeners())
 	if err != nil {
 		n.log.Error("the restart failed, this process goes on", "error", err)
+		if !shared {
+			_ = n.engine.TakeOver() // its own sockets are all there are
+		}
 		return 0, err
 	}
 	n.pairWith(ctx, s.Link)
-	if n.config.Load().Server.ReusePort {
+	if shared {
 		n.log.Warn("other processes may share the port: connections that nobody has accepted when this process ends are reset")
 	} else if err := n.engine.GiveWay(s.Listeners); err != nil {
 		n.log.Warn("the kernel goes on to give connections to both processes: some may be reset when this one ends", "error", err)
