@@ -102,8 +102,9 @@ func NewNode(o Options) (*Node, error) {
 		o.NewNonce = newNonce
 	}
 	n := &Node{options: o, listings: make(chan struct{}, maxListings)}
-	if o.Cluster != nil {
-		n.cluster.Store(&o.Cluster)
+	if c := o.Cluster; c != nil {
+		n.cluster.Store(&c)
+		n.options.Cluster = nil // it may end before the node does
 	}
 	if o.Webhooks != nil {
 		n.SetWebhooks(o.Webhooks)

@@ -298,6 +298,16 @@ func TestKeptEventsBeyondTheLimitStayBehind(t *testing.T) {
 	})
 }
 
+func TestWhatWasPublishedSinceIsNewerThanWhatIsInherited(t *testing.T) {
+	run(t, func(t *testing.T, p *two) {
+		c := channel("cache-x")
+		p.next.Publish(cluster.Publication{Channel: c, Payload: []byte("new"), Keep: time.Minute})
+		p.old.Inherit(c, cluster.Inherited{Kept: &cluster.Kept{Payload: []byte("old"), For: time.Minute}})
+		p.old.Watch(c, true)
+		p.atOld.expect(t, "watched cache-x with false new")
+	})
+}
+
 func TestEndsOfDifferentVersionsAreNoPair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, said := range map[string]greeting{

@@ -41,7 +41,7 @@ func (n *Node) serveHeritage() {
 	}
 	h.hub.Settle()
 	n.protocol.Disconnect(h.hub)
-	_ = h.own.Close(n.life)
+	h.hub, h.own = nil, nil // leaving it would tell everybody that all is vacated
 }
 
 // pairWith makes the node and its successor a cluster of two. Without Redis they would
