@@ -62,6 +62,7 @@ func (e *ear) Watched(c cluster.Channel, s *cluster.Snapshot) {
 }
 func (e *ear) Missing(cluster.Channel) { e.note("missing") }
 func (e *ear) Edge(d cluster.Edge)     { e.note("edge %s %d %s", d.Channel.Name, d.Kind, d.Member.ID) }
+
 func (e *ear) Decided(d cluster.Edge) {
 	e.note("decided %s %d %s", d.Channel.Name, d.Kind, d.Member.ID)
 }

@@ -469,7 +469,7 @@ func TestRestartOnTheUnixSocket(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(filepath.Dir(socketPath(t)), "resound.sock")
 	c := startCommanded(t, startOptions{restarts: true, env: map[string]string{"RESOUND_DRAIN_TIMEOUT": "1", "RESOUND_UNIX_SOCKET": path}})
-	k := knock(t, c.at(path))
+	k := knock(t, path, nil)
 	k.more(t, 100)
 	pid := c.cmd.Process.Pid
 	for i := range 2 {

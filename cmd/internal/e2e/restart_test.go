@@ -2,8 +2,8 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +21,6 @@ import (
 
 // knocker connects to a server as fast as it can, and wants to be let in each time.
 type knocker struct {
-	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	addr string
 	tls  *tls.Config // nil without TLS
 	stop chan struct{}
@@ -32,14 +31,11 @@ type knocker struct {
 	problems []string
 }
 
-func knock(t *testing.T, s *server) *knocker {
+func knock(t *testing.T, addr string, secure *x509.CertPool) *knocker {
 	t.Helper()
-	k := &knocker{dial: s.dial, addr: s.address(), stop: make(chan struct{})}
-	if k.dial == nil {
-		k.dial = new(net.Dialer).DialContext
-	}
-	if s.secure != nil {
-		k.tls = &tls.Config{RootCAs: s.secure, ServerName: "127.0.0.1"}
+	k := &knocker{addr: addr, stop: make(chan struct{})}
+	if secure != nil {
+		k.tls = &tls.Config{RootCAs: secure, ServerName: "127.0.0.1"}
 	}
 	for range 4 {
 		k.wg.Go(func() {
@@ -71,7 +67,11 @@ func knock(t *testing.T, s *server) *knocker {
 
 // once connects, completes the handshake, sees the connection established, and goes.
 func (k *knocker) once() error {
-	raw, err := k.dial(context.Background(), "tcp", k.addr)
+	network := "tcp"
+	if strings.HasPrefix(k.addr, "/") {
+		network = "unix"
+	}
+	raw, err := net.Dial(network, k.addr)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func restartUnderStorm(t *testing.T, o startOptions) {
 	o.restarts, o.env = true, with(o.env, map[string]string{"RESOUND_DRAIN_TIMEOUT": "1"})
 	c := startCommanded(t, o)
 	open := open(t, c.server)
-	k := knock(t, c.server)
+	k := knock(t, c.address(), c.secure)
 	k.more(t, 200)
 	pid := c.cmd.Process.Pid
 	for i := range 3 {
