@@ -227,14 +227,15 @@ func (s *stub) tellMembers(but *stubConn, channel string, e wire.MemberEvent) {
 
 // streamTo begins a stream of the dashboard: of figures, which come once, or of events.
 func (s *stub) streamTo(c *stubConn, tail bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if tail {
+		s.tail = c // before the answer, behind which every event is to be shown
+	}
 	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:\n\n")
 	if !tail {
 		_, _ = io.WriteString(c, "data: {}\n\n")
-		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tail = c
 }
 
 // answerUsers answers the roster of the channel in the path.
