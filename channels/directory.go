@@ -141,6 +141,27 @@ func (d *Directory) counted(s *stripe, c *occupied) {
 	}
 }
 
+// Counted takes a count of the cluster over: emit is called as by Publish, unless a
+// later one was told here. It reports whether emit was called.
+func (d *Directory) Counted(name string, number uint64, emit func(to Interest)) bool {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	switch {
+	case s.cut:
+		return false
+	case !ok: // others may have subscribers
+		emit(0)
+		return true
+	case number <= c.replica.counted:
+		return false
+	}
+	c.replica.counted = number
+	emit(c.interest)
+	return true
+}
+
 func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
 	c, ok := s.occupied[name]
 	if !ok {
@@ -328,11 +349,11 @@ func (d *Directory) Recount(name string) {
 	switch {
 	case ok && c.roster == nil:
 		if d.link != nil {
-			d.link.Hold(c.name, int(c.subscriptions))
+			d.link.Recount(c.name, int(c.subscriptions))
 		}
 		d.counted(s, c)
 	case !ok && d.link != nil: // others may have subscribers
-		d.link.Hold(name, 0)
+		d.link.Recount(name, 0)
 	}
 }
 

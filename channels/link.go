@@ -27,6 +27,10 @@ type RosterLink interface {
 	// call of Seated. Between Seat and that answer there is no Unseat.
 	Seat(name string, m *Member)
 	Unseat(name, userID string)
+
+	// Recount states a hold again, where the count of subscriptions is told: those who
+	// were told it may have missed a later one.
+	Recount(name string, subscriptions int)
 }
 
 // Numbers to subscribe with for who gets nothing yet.

@@ -31,6 +31,8 @@ type replica struct {
 	waits   bool   // a subscription waits for settled
 	known   bool   // it was settled before: the roster is that of the cluster, or was
 	fresh   bool   // nobody was told anything before it was settled the last time
+	missed  bool   // messages were missed since it was settled the last time
+	counted uint64 // number of the last count that was told here
 	seen    uint64 // edges and kept publications of the cluster up to here are in
 
 	// own is the kept publications of this node that have no place in the cluster's
@@ -88,7 +90,7 @@ func (d *Directory) Missing(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.occupied[name]; ok && !s.cut {
-		c.replica.settled, c.replica.own = false, nil
+		c.replica.settled, c.replica.missed, c.replica.own = false, true, nil
 	}
 }
 
@@ -128,10 +130,14 @@ func (d *Directory) Watched(name string, state *State) {
 			s.keep(c.name, state.Kept, state.Expires)
 		}
 	}
-	r.known = true
+	missed := r.missed
+	r.known, r.missed = true, false
 	if c.subscriptions == 0 {
 		d.release(s, c)
 		return
 	}
 	d.settle(c)
+	if missed && c.roster == nil {
+		d.link.Recount(c.name, int(c.subscriptions))
+	}
 }

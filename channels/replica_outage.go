@@ -60,7 +60,10 @@ func (d *Directory) Restate() {
 		d.takeBack(s)
 	}, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled = false
+		r.settled, r.missed, r.counted = false, false, 0
+		if c.roster == nil {
+			d.link.Watch(c.name)
+		}
 		d.link.Hold(c.name, int(c.subscriptions))
 		for id, p := range r.seats {
 			switch {
@@ -70,8 +73,10 @@ func (d *Directory) Restate() {
 				d.seat(s, c, p)
 			}
 		}
-		// After the seats and what was taken back, so that the state knows of both.
-		d.link.Watch(c.name)
+		if c.roster != nil {
+			// After the seats and what was taken back, so that the state knows of both.
+			d.link.Watch(c.name)
+		}
 	})
 }
 

@@ -19,10 +19,11 @@ type stated struct {
 
 func (s *stated) say(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
 
-func (s *stated) Watch(name string)        { s.say("watch %s", name) }
-func (s *stated) Unwatch(name string)      { s.say("unwatch %s", name) }
-func (s *stated) Hold(name string, n int)  { s.say("hold %s %d", name, n) }
-func (s *stated) Unseat(name, user string) { s.say("unseat %s", user) }
+func (s *stated) Watch(name string)          { s.say("watch %s", name) }
+func (s *stated) Unwatch(name string)        { s.say("unwatch %s", name) }
+func (s *stated) Hold(name string, n int)    { s.say("hold %s %d", name, n) }
+func (s *stated) Recount(name string, n int) { s.say("recount %s %d", name, n) }
+func (s *stated) Unseat(name, user string)   { s.say("unseat %s", user) }
 
 func (s *stated) Seat(_ string, m *channels.Member) { s.say("seat %s", m.ID) }
 

@@ -24,8 +24,19 @@ func (l channelLink) Watch(name string) {
 func (l channelLink) Unwatch(name string) { l.app.node.cluster.Unwatch(l.channel(name)) }
 
 func (l channelLink) Hold(name string, subscriptions int) {
-	counted := l.app.Options().SubscriptionCount && !channels.KindOf(name).Is(channels.Presence)
-	l.app.node.cluster.Hold(l.channel(name), subscriptions, counted)
+	l.app.node.cluster.Hold(l.channel(name), subscriptions, l.counted(name))
+}
+
+func (l channelLink) Recount(name string, subscriptions int) {
+	if l.counted(name) {
+		l.Hold(name, subscriptions)
+	}
+}
+
+// counted reports whether subscribers are told how many they are.
+func (l channelLink) counted(name string) bool {
+	_, user := userOf(l.channel(name))
+	return !user && l.app.Options().SubscriptionCount && !channels.KindOf(name).Is(channels.Presence)
 }
 
 func (l channelLink) Seat(name string, m *channels.Member) {

@@ -43,10 +43,18 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		}
 		return
 	}
+	if p.Counted != 0 {
+		a.directory.Counted(p.Channel.Name, p.Counted, func(to channels.Interest) {
+			if count, ok := countOf(p.Payload); ok {
+				a.counts.heard(p.Channel.Name, count, n.Now)
+			}
+			if to != 0 && !n.overloaded(to) {
+				n.post(to, received(a, p.Channel.Name, p))
+			}
+		})
+		return
+	}
 	if p.Seq == 0 {
-		if count, ok := countOf(p.Payload); ok {
-			a.counts.heard(p.Channel.Name, count, n.Now)
-		}
 		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
 			n.post(to, received(a, p.Channel.Name, p))
 		}
@@ -171,15 +179,21 @@ func (d deliverer) Seated(c cluster.Channel, userID string, _ uint64) {
 }
 
 // Counted implements cluster.Deliverer. The node whose subscriptions changed
-// tells the count to the subscribers of all nodes.
-func (d deliverer) Counted(c cluster.Channel, subscriptions int) {
+// tells the count to the subscribers of all nodes. One that is overtaken by a later
+// one is told to nobody.
+func (d deliverer) Counted(c cluster.Channel, subscriptions int, number uint64) {
 	a := d.app(c)
-	if a == nil || subscriptions == 0 {
+	if a == nil || subscriptions == 0 || !(channelLink{a}).counted(c.Name) {
 		return
 	}
-	if p := a.count(c.Name, subscriptions); p != nil {
-		d.node.post(a.directory.Interest(c.Name), p)
-		d.node.publishElsewhere(c.Name, p, 0, nil)
+	var p *Publication
+	a.directory.Counted(c.Name, number, func(to channels.Interest) {
+		if p = a.count(c.Name, subscriptions); p != nil {
+			d.node.post(to, p)
+		}
+	})
+	if p != nil {
+		d.node.cluster.Publish(cluster.Publication{Channel: c, Payload: frame.Payload(p.frame), Counted: number})
 		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions})
 	}
 }

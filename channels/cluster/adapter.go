@@ -36,6 +36,10 @@ type Publication struct {
 	Keep       time.Duration
 	Name, Data string
 
+	// Counted is the number that Deliverer.Counted had, of a publication that tells
+	// the count; 0 of any other.
+	Counted uint64
+
 	// Seq is its number among the channel's edges and kept publications when it
 	// is kept; 0 otherwise. Set by the adapter.
 	Seq uint64
@@ -199,8 +203,11 @@ type Deliverer interface {
 	// Decided.
 	Seated(c Channel, userID string, seq uint64)
 
-	// Counted answers Hold: the subscriptions of all nodes together.
-	Counted(c Channel, subscriptions int)
+	// Counted answers Hold: the subscriptions of all nodes together. Of two counts of
+	// a channel, at whichever nodes, the one with the higher number is the later. It
+	// comes after the Watched of a Watch that was asked for before the Hold. To the
+	// node that cleans up after one that is gone it comes unasked, counted or not.
+	Counted(c Channel, subscriptions int, number uint64)
 
 	// Terminate is another node's Terminate.
 	Terminate(app, userID string)

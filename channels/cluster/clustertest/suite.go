@@ -109,6 +109,9 @@ func Run(t *testing.T, open func(t *testing.T) Cluster) {
 		{"watching again answers again", watchAgain},
 		{"a channel is occupied once and vacated once", occupiedOnce},
 		{"only the latest hold counts", latestHoldCounts},
+		{"of two counts the one with the higher number is the later", countsAreNumbered},
+		{"a count comes after the watch that was asked for before", countAfterWatch},
+		{"the number of a count crosses", numberOfACountCrosses},
 		{"a user is added with the first seat and removed with the last", membersOnce},
 		{"a user who is seated has been told to those who follow", seatedIsTold},
 		{"statements made twice change nothing", statementsRepeat},
@@ -289,6 +292,58 @@ func latestHoldCounts(s *suite) {
 		s.t.Errorf("subscriptions: got %d, want 12", got)
 	}
 	equal(s.t, "decided by the second", kinds(n[0].takeDecided(), c), nil)
+}
+
+func countsAreNumbered(s *suite) {
+	n := s.start(3)
+	c := channelOf("chat")
+	for held := 1; held <= 50; held++ {
+		for _, node := range n {
+			node.Hold(c, held, true)
+		}
+	}
+	last, count := uint64(0), 0
+	for _, node := range n {
+		node.hold(c, 50)
+		f := node.told(c)
+		for i, number := range f.Numbers {
+			if number == 0 || i > 0 && number <= f.Numbers[i-1] {
+				s.t.Errorf("numbers at a node: %d", f.Numbers)
+			}
+			if number > last {
+				last, count = number, f.Counted[i]
+			}
+		}
+	}
+	if count != 150 {
+		s.t.Errorf("the last count is %d, want 150", count)
+	}
+}
+
+func countAfterWatch(s *suite) {
+	n := s.start(1)[0]
+	for i := range 100 {
+		c := channelOf("chat")
+		n.mu.Lock()
+		n.following(c).asked = 1
+		n.mu.Unlock()
+		n.Watch(c, i%2 == 0)
+		n.Hold(c, 1, true)
+		n.until("counted", c, func(f Following) bool { return len(f.Counted) == 1 })
+	}
+}
+
+func numberOfACountCrosses(s *suite) {
+	n := s.start(2)
+	c := channelOf("chat")
+	n[1].watch(c, false)
+	p := plain(c, "count")
+	p.Counted = 1 << 60
+	n[0].Publish(p)
+	n[1].until("delivered", c, func(f Following) bool { return len(f.Delivered) == 1 })
+	if got := n[1].told(c).Delivered[0]; got.Counted != p.Counted || string(got.Payload) != "count" {
+		s.t.Errorf("got %+v, want %+v", got, p)
+	}
 }
 
 func membersOnce(s *suite) {

@@ -20,7 +20,7 @@ type Adapter struct {
 	paused      bool
 	fenced      bool // paused and cleaned up: to register again when it resumes
 	degraded    bool // as the Deliverer was told
-	watched     map[cluster.Channel]bool
+	watched     map[cluster.Channel]bool // true with a snapshot
 	connections map[string]int64
 	spool       []cluster.Publication
 	stats       cluster.Stats
@@ -82,6 +82,7 @@ func (a *Adapter) leave(ctx context.Context) error {
 	a.paused = false
 	h.wake()
 	if a.waitIdle(ctx) && a.up {
+		h.flush(a)
 		a.up = false
 		h.purge(a, a, func(int) bool { return true })
 		h.wake()
@@ -156,7 +157,7 @@ func (a *Adapter) Publish(p cluster.Publication) {
 	defer h.mu.Unlock()
 	switch {
 	case a.deliverer == nil:
-	case a.up:
+	case a.up && len(a.spool) == 0 && !h.back:
 		a.enqueue(p.Channel, func() { h.publish(a, p) })
 	case len(a.spool) < MaxSpooled:
 		a.spool = append(a.spool, p)
@@ -167,14 +168,17 @@ func (a *Adapter) Publish(p cluster.Publication) {
 
 // Watch implements cluster.Adapter.
 func (a *Adapter) Watch(c cluster.Channel, snapshot bool) {
-	a.state(c, func() {
-		a.watched[c] = true
-		var s *cluster.Snapshot
-		if snapshot {
-			s = a.hub.snapshot(c)
-		}
-		a.out(c, func(d cluster.Deliverer) { d.Watched(c, s) })
-	})
+	a.state(c, func() { a.watch(c, snapshot) })
+}
+
+// watch is Watch. hub.mu is held.
+func (a *Adapter) watch(c cluster.Channel, snapshot bool) {
+	a.watched[c] = a.watched[c] || snapshot
+	var s *cluster.Snapshot
+	if snapshot {
+		s = a.hub.snapshot(c)
+	}
+	a.out(c, func(d cluster.Deliverer) { d.Watched(c, s) })
 }
 
 // Unwatch implements cluster.Adapter.
@@ -187,9 +191,16 @@ func (a *Adapter) Hold(c cluster.Channel, subscriptions int, counted bool) {
 	a.state(c, func() {
 		total := a.hub.hold(a, c, subscriptions, a)
 		if counted {
-			a.out(c, func(d cluster.Deliverer) { d.Counted(c, total) })
+			a.counted(c, total)
 		}
 	})
+}
+
+// counted tells a count. hub.mu is held.
+func (a *Adapter) counted(c cluster.Channel, total int) {
+	a.hub.seq++
+	number := a.hub.seq
+	a.out(c, func(d cluster.Deliverer) { d.Counted(c, total, number) })
 }
 
 // Seat implements cluster.Adapter.

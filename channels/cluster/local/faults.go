@@ -25,7 +25,7 @@ func (h *Hub) Restore() {
 	if !h.down {
 		return
 	}
-	h.down = false
+	h.down, h.back = false, true
 	for _, a := range h.adapters {
 		a.fenced = false
 		a.stats.Reconnect++
@@ -131,18 +131,41 @@ func (a *Adapter) register(degraded bool) {
 		if degraded {
 			a.degraded = false
 		}
-		if a.up {
-			for _, p := range a.spool {
-				h.publish(a, p)
-			}
-			a.spool = nil
-		}
 		h.mu.Unlock()
 		if degraded {
 			d.Degraded(false)
 		}
 		d.Restate()
 	})
+}
+
+// comeBack ends the time after an outage when nothing is on its way any more: every
+// node has stated everything again, so that it hears what is in the spools, and is
+// told the whole state. False means that there was nothing to do.
+func (h *Hub) comeBack() bool {
+	if !h.back || h.down {
+		return false
+	}
+	h.back = false
+	for _, a := range h.adapters {
+		h.flush(a)
+	}
+	for _, a := range h.adapters {
+		for c, snapshot := range a.watched {
+			if snapshot {
+				a.watch(c, true)
+			}
+		}
+	}
+	return !h.lanes.idle()
+}
+
+// flush publishes a spool.
+func (h *Hub) flush(a *Adapter) {
+	for _, p := range a.spool {
+		h.publish(a, p)
+	}
+	a.spool = nil
 }
 
 // survivor returns a node that cleans up after gone, nil when there is none.

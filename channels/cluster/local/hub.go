@@ -16,6 +16,7 @@ type Hub struct {
 	running  bool     // the goroutine that takes tasks is there
 	telling  *Adapter // whose Deliverer it calls
 	down     bool
+	back     bool     // after an outage, until every node has stated everything again
 	seq      uint64
 	adapters []*Adapter // those that started and were not closed or killed
 	channels map[cluster.Channel]*channel
@@ -67,6 +68,9 @@ func (h *Hub) run() {
 	defer h.mu.Unlock()
 	for {
 		t, of, ok := h.lanes.take()
+		if !ok && h.comeBack() {
+			continue
+		}
 		if !ok {
 			h.running = false
 			h.changed.Broadcast()

@@ -31,6 +31,17 @@ type request struct {
 	after    uint64 // the snapshot is read when its flusher has heard of this place
 }
 
+// coming is how often a channel is to be watched, and how often with a snapshot.
+type coming struct{ watches, snapshots int }
+
+func (c coming) plus(r request, by int) coming {
+	c.watches += by
+	if r.snapshot {
+		c.snapshots += by
+	}
+	return c
+}
+
 // topic is one to which this node is or wants to be subscribed. Owned by bus.run.
 type topic struct {
 	channels   []request // those watched; snapshot is true when one was asked for
@@ -48,12 +59,12 @@ type bus struct {
 
 	mu       sync.Mutex
 	requests []request
-	watching map[cluster.Channel]int // Watches among requests, and taken but not begun
-	broken   []*link                 // links that were lost
-	lost     []string                // topics that the server unsubscribed by itself
-	topics   int                     // subscribed, for Stats
-	number   uint64                  // of the last Watch
-	caughtUp bool                    // what was watched up to goal is answered: nothing is missed
+	watching map[cluster.Channel]coming // among requests, and taken but not begun
+	broken   []*link                    // links that were lost
+	lost     []string                   // topics that the server unsubscribed by itself
+	topics   int                        // subscribed, for Stats
+	number   uint64                     // of the last Watch
+	caughtUp bool                       // what was watched up to goal is answered: nothing is missed
 	goal     uint64
 	expected bool          // goal is known
 	wake     chan struct{} // has a value when there is something to do
@@ -71,7 +82,7 @@ type bus struct {
 
 func (b *bus) init(a *Adapter) {
 	b.adapter = a
-	b.watching = make(map[cluster.Channel]int)
+	b.watching = make(map[cluster.Channel]coming)
 	b.byTopic = make(map[uint32]*topic)
 	b.wake = make(chan struct{}, 1)
 	b.caughtUp = true
@@ -94,19 +105,19 @@ func (b *bus) ask(r request) {
 		b.number++
 		r.number = b.number
 		b.requests = append(b.requests, r)
-		if r.watch && r.snapshot {
-			b.watching[r.channel]++
+		if r.watch {
+			b.watching[r.channel] = b.watching[r.channel].plus(r, +1)
 		}
 	}
 	b.mu.Unlock()
 	b.ring()
 }
 
-// coming reports whether a Watch with snapshot waits for its turn.
-func (b *bus) coming(c cluster.Channel) bool {
+// coming tells which Watches of a channel wait for their turn.
+func (b *bus) coming(c cluster.Channel) coming {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.watching[c] > 0
+	return b.watching[c]
 }
 
 // clear forgets the requests that wait; run forgets the rest when it sees that
@@ -364,10 +375,12 @@ func (b *bus) takeRequests(epoch uint64) {
 func (b *bus) came(r request, epoch uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !r.snapshot || b.adapter.epoch.Load() != epoch {
+	if b.adapter.epoch.Load() != epoch {
 		return // clear has seen or will see to it
 	}
-	if b.watching[r.channel]--; b.watching[r.channel] <= 0 {
+	left := b.watching[r.channel].plus(r, -1)
+	b.watching[r.channel] = left
+	if left.watches <= 0 {
 		delete(b.watching, r.channel)
 	}
 }

@@ -343,7 +343,7 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 	return nil
 }
 
-// purged tells the edges of one call of purgeScript.
+// purged tells the edges and counts of one call of purgeScript.
 func (a *Adapter) purged(result rueidis.RedisResult) (more bool, err error) {
 	answer, err := result.ToArray()
 	if err != nil {
@@ -365,7 +365,12 @@ func (a *Adapter) purged(result rueidis.RedisResult) (more bool, err error) {
 			Member:  readMember(parts[2], parts[3]),
 			Seq:     seqOf(parts[0]),
 		}
-		a.tell(c, topic, 0, e.Seq, func() { a.deliverer.Decided(e) })
+		if e.Kind == 0 {
+			total, _ := strconv.Atoi(parts[2])
+			a.tell(c, topic, 0, 0, true, func() { a.deliverer.Counted(c, total, e.Seq) })
+			continue
+		}
+		a.tell(c, topic, 0, e.Seq, false, func() { a.deliverer.Decided(e) })
 	}
 	return int64Of(answer[0]) == 1, nil
 }

@@ -1,6 +1,7 @@
 -- ARGV: publish, caller, call, node, incarnation number, limit. Ends up to limit
 -- statements of a dead incarnation, which is refused from now on. Answers whether
--- more is left, then five values an edge: kind, number, cid, user, member.
+-- more is left, then five values an edge: kind, number, cid, user, member. Kind 0 is
+-- a channel that others hold: its count is in the place of user.
 local caller, call, node, k, limit = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local before = answered(caller .. 'p', call)
 if before then return before end
@@ -13,7 +14,6 @@ redis.call('EXPIRE', base .. ':d', 604800)
 local seats, holds = base .. ':i:' .. inc .. ':s', base .. ':i:' .. inc .. ':h'
 local answer = {0}
 local function note(kind, seq, cid, user, member)
-  if kind == 0 then return end
   answer[#answer + 1] = kind
   answer[#answer + 1] = seq
   answer[#answer + 1] = cid
@@ -26,14 +26,14 @@ for _, entry in ipairs(ended) do
   local _, _, _, at = struct.unpack('>Ic0Ic0Ic0', entry)
   local cid, user = string.sub(entry, 1, at - 1), string.sub(entry, at)
   local kind, seq, member = unseat(node, k, cid, user)
-  note(kind, seq, cid, user, member)
+  if kind ~= 0 then note(kind, seq, cid, user, member) end
 end
 if #ended < tonumber(limit) then
   for _, cid in ipairs(redis.call('SPOP', holds, limit)) do
     local held = redis.call('HGET', base .. ':h:' .. cid, node)
     if held and string.match(held, '^%d+') == k then
-      local kind, seq = hold(node, k, cid, 0)
-      note(kind, seq, cid, '', '')
+      local kind, seq, total = hold(node, k, cid, 0)
+      if kind ~= 0 then note(kind, seq, cid, '', '') else note(0, number(), cid, tostring(total), '') end
     end
   end
 end

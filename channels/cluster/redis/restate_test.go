@@ -15,7 +15,7 @@ type sluggish struct {
 	gate chan struct{}
 }
 
-func (s *sluggish) Counted(c cluster.Channel, n int) { <-s.gate }
+func (s *sluggish) Counted(cluster.Channel, int, uint64) { <-s.gate }
 
 // TestStatingAgainMayTakeLongerThanALease: what a node stated before stands until
 // it has stated everything again.

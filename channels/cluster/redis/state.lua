@@ -1,6 +1,7 @@
 -- ARGV: publish, node, incarnation number, call, then statements:
--- 'h' cid subscriptions | 's' cid user member | 'u' cid user.
--- Answers three values a statement: edge kind, number, and subscriptions or member.
+-- 'h' cid subscriptions | 'c' the same, to be counted | 's' cid user member | 'u' cid user.
+-- Answers three values a statement: edge kind, number, and the member, or
+-- subscriptions with their number, if anything.
 local node, k, call = ARGV[2], ARGV[3], ARGV[4]
 local inc = node .. ':' .. k
 if redis.call('ZSCORE', base .. ':d', inc) then
@@ -13,9 +14,11 @@ local index, answer, i = base .. ':i:' .. inc, {}, 5
 while i <= #ARGV do
   local op, cid = ARGV[i], ARGV[i + 1]
   local kind, seq, extra
-  if op == 'h' then
+  if op == 'h' or op == 'c' then
     local n = tonumber(ARGV[i + 2])
-    kind, seq, extra = hold(node, k, cid, n)
+    local total
+    kind, seq, total = hold(node, k, cid, n)
+    extra = op == 'c' and {tostring(total), number()} or ''
     redis.call(n > 0 and 'SADD' or 'SREM', index .. ':h', cid)
     i = i + 3
   elseif op == 's' then

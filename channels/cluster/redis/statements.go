@@ -28,9 +28,10 @@ const (
 )
 
 const (
-	opHold   = "h"
-	opSeat   = "s"
-	opUnseat = "u"
+	opHold        = "h"
+	opCountedHold = "c" // to stateScript
+	opSeat        = "s"
+	opUnseat      = "u"
 )
 
 type statement struct {
@@ -339,7 +340,11 @@ func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
 	args := make([]string, 0, 4+4*len(list))
 	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)))
 	for _, t := range list {
-		args = append(args, t.op, a.names.cid(t.topic, t.channel))
+		op := t.op
+		if t.counted {
+			op = opCountedHold
+		}
+		args = append(args, op, a.names.cid(t.topic, t.channel))
 		switch t.op {
 		case opHold:
 			args = append(args, strconv.Itoa(t.subscriptions))
@@ -364,14 +369,17 @@ func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rue
 			member, _ := extra.ToString()
 			e.Member = readMember(t.user, member)
 		}
-		a.tell(t.channel, t.topic, epoch, seq, func() { d.Decided(e) })
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Decided(e) })
 	}
 	switch {
 	case t.op == opSeat:
-		a.tell(t.channel, t.topic, epoch, seq, func() { d.Seated(t.channel, t.user, seq) })
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })
 	case t.op == opHold && t.counted:
-		total := int(int64Of(extra))
-		a.tell(t.channel, t.topic, epoch, seq, func() { d.Counted(t.channel, total) })
+		count, _ := extra.AsStrSlice()
+		if len(count) == 2 {
+			total, _ := strconv.Atoi(count[0])
+			a.tell(t.channel, t.topic, epoch, seq, true, func() { d.Counted(t.channel, total, seqOf(count[1])) })
+		}
 	}
 }
 

@@ -40,9 +40,10 @@ func (s *stripe) clear() {
 }
 
 // tell runs an answer about a channel, after what is numbered up to seq when the
-// Deliverer follows the channel. Answers of a forgotten epoch are dropped; epoch
-// 0 is never forgotten.
-func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, answer func()) {
+// Deliverer follows the channel, and when it watches it otherwise, with watched,
+// after the Watched that is due. Answers of a forgotten epoch are dropped; epoch 0 is
+// never forgotten.
+func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, watched bool, answer func()) {
 	s := a.stripe(topic)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,12 +51,14 @@ func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, answe
 		return
 	}
 	w := s.watches[c]
-	if w == nil && a.bus.coming(c) {
-		// Watch was said before; its turn has not come yet.
-		w = &watch{snapshot: true, waiting: true, fresh: true}
-		s.watches[c] = w
+	if w == nil {
+		if coming := a.bus.coming(c); coming.snapshots > 0 || watched && coming.watches > 0 {
+			// Watch was said before; its turn has not come yet.
+			w = &watch{snapshot: coming.snapshots > 0, waiting: true, fresh: true}
+			s.watches[c] = w
+		}
 	}
-	if w != nil && w.snapshot && (len(w.parked) > 0 || w.waiting || seq > w.told) {
+	if w != nil && (w.snapshot && seq > w.told || (w.snapshot || watched) && (w.waiting || len(w.parked) > 0)) {
 		w.parked = append(w.parked, parked{seq, answer})
 		return
 	}
@@ -106,6 +109,7 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 		a.deliverer.Watched(c, nil)
 		if !w.snapshot {
 			w.held, w.waiting, w.fresh, w.overflow = nil, false, false, false
+			a.unpark(w)
 			a.tellAll(w, held)
 		}
 		return true
@@ -200,7 +204,7 @@ func (a *Adapter) onMessage(message string) {
 			a.deliverer.Terminate(e.channel.App, e.user)
 		}
 		return
-	case kindPlain:
+	case kindPlain, kindCount:
 		if e.node == a.node {
 			return // delivered where it was published
 		}
