@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,7 +42,8 @@ type Emit func(to Interest, seq uint64)
 type Directory struct {
 	seed    maphash.Seed
 	edges   Edges
-	link    RosterLink // nil: the node is alone
+	link    RosterLink   // nil: the node is alone
+	left    atomic.Int64 // in all stripes, see maxLeft
 	stripes [stripes]stripe
 }
 
@@ -242,7 +244,7 @@ func (d *Directory) release(s *stripe, c *occupied) {
 			return
 		}
 		d.link.Unwatch(c.name)
-		s.leaves(c.name, "")
+		d.leaves(s, c.name, "")
 	}
 	delete(s.occupied, c.name)
 }

@@ -4,18 +4,20 @@ package channels
 // reach. When it is back it may still have what was stated before.
 type left struct{ name, userID string }
 
-// maxLeft is how many of them a stripe remembers. The others end with the lease of
+// maxLeft is how many of them an app remembers. The others end with the lease of
 // the node's old registration, some seconds later.
-const maxLeft = 1024
+const maxLeft = 1 << 17
 
-func (s *stripe) leaves(name, userID string) {
-	if !s.cut || len(s.left) == maxLeft {
+func (d *Directory) leaves(s *stripe, name, userID string) {
+	l := left{name, userID}
+	if _, noted := s.left[l]; noted || !s.cut || d.left.Load() >= maxLeft {
 		return
 	}
 	if s.left == nil {
 		s.left = make(map[left]struct{})
 	}
-	s.left[left{name, userID}] = struct{}{}
+	s.left[l] = struct{}{}
+	d.left.Add(1)
 }
 
 // takeBack states what ended while the cluster was out of reach.
@@ -29,6 +31,7 @@ func (d *Directory) takeBack(s *stripe) {
 			d.link.Hold(l.name, 0)
 		}
 	}
+	d.left.Add(-int64(len(s.left)))
 	s.left = nil
 }
 

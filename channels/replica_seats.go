@@ -107,7 +107,7 @@ func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
 	switch {
 	case !p.asked:
 	case s.cut:
-		s.leaves(c.name, p.member.ID)
+		d.leaves(s, c.name, p.member.ID)
 	default:
 		d.link.Unseat(c.name, p.member.ID)
 	}

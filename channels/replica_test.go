@@ -419,3 +419,38 @@ func TestAStateThatMayLackNodesTakesNobodyAway(t *testing.T) {
 		{"bob has left", func() { d.Watched("presence-c", state(5, "ann")) }, "removed bob"},
 	})
 }
+
+// TestWhoLeftALargeChannelIsTakenBack: many may leave one channel in an outage.
+func TestWhoLeftALargeChannelIsTakenBack(t *testing.T) {
+	d, s := connected()
+	const c, users = "presence-c", 5000
+	d.Subscribe(c, 0, epoch)
+	d.Watched(c, state(1))
+	for i := range users {
+		id := fmt.Sprint("user", i)
+		_, _, _ = d.Join(c, 0, user(id), 0, nil, epoch)
+		d.MemberAdded(c, user(id), uint64(i+2))
+		d.Seated(c, id)
+	}
+	d.Cut()
+	for round := range 2 { // the second time nothing new is remembered
+		for i := range users {
+			id := fmt.Sprint("user", i)
+			if round > 0 {
+				_, _, _ = d.Join(c, 0, user(id), 0, nil, epoch)
+			}
+			d.Leave(c, 0, false, id)
+		}
+	}
+	s.log = nil
+	d.Restate()
+	unseated := 0
+	for _, said := range s.log {
+		if strings.HasPrefix(said, "unseat ") {
+			unseated++
+		}
+	}
+	if unseated != users {
+		t.Errorf("%d of %d who left are taken back", unseated, users)
+	}
+}

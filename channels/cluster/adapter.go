@@ -213,7 +213,7 @@ type Deliverer interface {
 	Terminate(app, userID string)
 
 	// Degraded tells that the shared state is out of reach (true), from when on
-	// nothing is answered, or is back (false). Restate asks for all statements
+	// nothing is told but Decided of what was stated before, or is back (false). Restate asks for all statements
 	// again; it follows Degraded(false), and comes alone when this node's lease
 	// had ended. What was stated before is gone when it is called.
 	Degraded(degraded bool)

@@ -18,8 +18,8 @@ type Adapter struct {
 	incarnation int               // rises when the statements made so far are gone
 	up          bool              // statements are taken
 	paused      bool
-	fenced      bool // paused and cleaned up: to register again when it resumes
-	degraded    bool // as the Deliverer was told
+	fenced      bool                     // paused and cleaned up: to register again when it resumes
+	degraded    bool                     // as the Deliverer was told
 	watched     map[cluster.Channel]bool // true with a snapshot
 	connections map[string]int64
 	spool       []cluster.Publication

@@ -16,7 +16,7 @@ type Hub struct {
 	running  bool     // the goroutine that takes tasks is there
 	telling  *Adapter // whose Deliverer it calls
 	down     bool
-	back     bool     // after an outage, until every node has stated everything again
+	back     bool // after an outage, until every node has stated everything again
 	seq      uint64
 	adapters []*Adapter // those that started and were not closed or killed
 	channels map[cluster.Channel]*channel

@@ -49,6 +49,7 @@ func (e *ear) Terminate(_, userID string)                 { e.note("terminate %s
 func (e *ear) Degraded(degraded bool)                     { e.note("degraded %v", degraded) }
 func (e *ear) Restate()                                   { e.note("restate") }
 func channelOf(name string) cluster.Channel               { return cluster.Channel{App: "1", Name: name} }
+
 func publication(payload string) (p cluster.Publication) {
 	p.Channel, p.Payload = channelOf("c"), []byte(payload)
 	return p

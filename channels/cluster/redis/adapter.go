@@ -36,6 +36,7 @@ type Adapter struct {
 
 	// cleaning orders the calls of purgeScript, by the cleaner and by Close.
 	cleaning sync.Mutex
+	purging  []call // those whose answer a session took with it; guarded by cleaning
 
 	session     atomic.Pointer[session] // nil while Redis is lost
 	accepting   atomic.Bool             // statements are taken

@@ -328,6 +328,7 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 		}
 		results, err := s.eval(ctx, calls)
 		if err != nil {
+			a.purging = calls
 			return err
 		}
 		for i, result := range results {
@@ -340,6 +341,24 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 			}
 		}
 	}
+	return nil
+}
+
+// recallPurge is recall for the calls of purgeScript. What they ended is told by no
+// other node.
+func (a *Adapter) recallPurge(s *session) error {
+	a.cleaning.Lock()
+	defer a.cleaning.Unlock()
+	results, err := s.eval(s.ctx, a.purging)
+	if err != nil {
+		return err
+	}
+	for _, result := range results {
+		if _, err := a.purged(result); err != nil {
+			return err
+		}
+	}
+	a.purging = nil
 	return nil
 }
 

@@ -174,6 +174,9 @@ func (a *Adapter) join(ctx context.Context) (*session, error) {
 	if err = a.bus.open(s); err == nil {
 		err = a.registerAnew(s)
 	}
+	if err == nil {
+		err = a.recall(s)
+	}
 	if err != nil {
 		s.fail(err)
 		a.bus.close()

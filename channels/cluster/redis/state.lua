@@ -4,11 +4,11 @@
 -- subscriptions with their number, if anything.
 local node, k, call = ARGV[2], ARGV[3], ARGV[4]
 local inc = node .. ':' .. k
+local before = answered(node .. 's', call)
+if before then return before end
 if redis.call('ZSCORE', base .. ':d', inc) then
   return redis.error_reply('FENCED ' .. inc)
 end
-local before = answered(node .. 's', call)
-if before then return before end
 
 local index, answer, i = base .. ':i:' .. inc, {}, 5
 while i <= #ARGV do

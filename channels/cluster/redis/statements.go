@@ -25,6 +25,8 @@ const (
 
 	maxCallStatements = 128 // in one call of stateScript, to keep it short
 	maxCalls          = 64  // in one pipeline
+
+	stateArgs = 4 // of stateScript, before the statements
 )
 
 const (
@@ -98,6 +100,8 @@ type flusher struct {
 	taken    int    // channels of that batch
 	last     uint64 // the last place of that batch
 	again    int    // channels that are left of those that were stated again
+
+	unknown []pastCall // those whose answer a session took with it; used by run, and between sessions
 }
 
 func (f *flusher) init(a *Adapter) {
@@ -284,6 +288,12 @@ type told struct {
 	statement
 }
 
+// pastCall is a call of stateScript, and what it stated.
+type pastCall struct {
+	call
+	sent []told
+}
+
 // send makes calls of one bucket each, so many at a time that no bucket has two.
 func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	byBucket := make(map[int][]told)
@@ -295,7 +305,7 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	}
 	for len(byBucket) > 0 {
 		var calls []call
-		var sent [][]told
+		var past []pastCall
 		room := maxPipelineStatements
 		for b, waiting := range byBucket {
 			if len(calls) == maxCalls || room == 0 {
@@ -303,41 +313,82 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 			}
 			n := min(len(waiting), maxCallStatements, room)
 			room -= n
-			calls = append(calls, f.adapter.stateCall(s, b, waiting[:n]))
-			sent = append(sent, waiting[:n])
+			c := f.adapter.stateCall(s, b, waiting[:n])
+			calls = append(calls, c)
+			past = append(past, pastCall{c, waiting[:n]})
 			if byBucket[b] = waiting[n:]; n == len(waiting) {
 				delete(byBucket, b)
 			}
 		}
 		results, err := s.eval(s.ctx, calls)
 		if err != nil {
+			f.unknown = past
 			return err
 		}
+		fenced := false
 		for i, result := range results {
 			answer, err := result.ToArray()
 			if isReply(err, "FENCED") {
-				if epoch == f.adapter.epoch.Load() {
-					s.askRegister()
-				}
-				return nil
+				fenced = true
+				continue
 			}
 			if err != nil {
 				return err
 			}
-			for j, t := range sent[i] {
-				if len(answer) < 3*j+3 {
-					break // overtaken by a later call, which only happens after a fence
-				}
-				seq, _ := answer[3*j+1].ToString()
-				f.adapter.answer(t, epoch, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
+			past[i].each(answer, func(t told, kind int64, seq uint64, extra rueidis.RedisMessage) {
+				f.adapter.decided(t, kind, seq, extra)
+				f.adapter.answer(t, epoch, seq, extra)
+			})
+		}
+		if fenced {
+			if epoch == f.adapter.epoch.Load() {
+				s.askRegister()
 			}
+			return nil
 		}
 	}
 	return nil
 }
 
+// each calls do with what was answered to each statement.
+func (p *pastCall) each(answer []rueidis.RedisMessage, do func(t told, kind int64, seq uint64, extra rueidis.RedisMessage)) {
+	for j, t := range p.sent {
+		if len(answer) < 3*j+3 {
+			return // overtaken by a later call, which only happens after a fence
+		}
+		seq, _ := answer[3*j+1].ToString()
+		do(t, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
+	}
+}
+
+// recall asks for the answers that the last session took with it, for the edges of
+// which this node is to tell. A call that Redis never had comes too late after that,
+// should it be on its way.
+func (a *Adapter) recall(s *session) error {
+	for i := range a.flushers {
+		f := &a.flushers[i]
+		calls := make([]call, len(f.unknown))
+		for j, p := range f.unknown {
+			calls[j] = call{p.script, p.key, p.args[:stateArgs]}
+		}
+		results, err := s.eval(s.ctx, calls)
+		if err != nil {
+			return err
+		}
+		for j, result := range results {
+			answer, err := result.ToArray()
+			if err != nil {
+				continue // fenced, and it had not been heard
+			}
+			f.unknown[j].each(answer, a.decided)
+		}
+		f.unknown = nil
+	}
+	return a.recallPurge(s)
+}
+
 func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
-	args := make([]string, 0, 4+4*len(list))
+	args := make([]string, 0, stateArgs+4*len(list))
 	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)))
 	for _, t := range list {
 		op := t.op
@@ -357,20 +408,26 @@ func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
 	return call{stateScript, a.names.base[bucket], args}
 }
 
-// answer tells what became of a statement.
-func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rueidis.RedisMessage) {
-	d := a.deliverer
-	if kind != 0 {
-		e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
-		switch t.op {
-		case opSeat:
-			e.Member = t.member
-		case opUnseat:
-			member, _ := extra.ToString()
-			e.Member = readMember(t.user, member)
-		}
-		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Decided(e) })
+// decided tells of the edge that a statement made, if it did. Nothing takes an edge
+// back: who states everything again since tells of it too.
+func (a *Adapter) decided(t told, kind int64, seq uint64, extra rueidis.RedisMessage) {
+	if kind == 0 {
+		return
 	}
+	e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
+	switch t.op {
+	case opSeat:
+		e.Member = t.member
+	case opUnseat:
+		member, _ := extra.ToString()
+		e.Member = readMember(t.user, member)
+	}
+	a.tell(t.channel, t.topic, 0, seq, false, func() { a.deliverer.Decided(e) })
+}
+
+// answer answers a statement.
+func (a *Adapter) answer(t told, epoch, seq uint64, extra rueidis.RedisMessage) {
+	d := a.deliverer
 	switch {
 	case t.op == opSeat:
 		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })

@@ -30,12 +30,20 @@ type watch struct {
 
 type parked struct {
 	seq  uint64
+	sure bool // it is told even when everything else is forgotten
 	tell func()
 }
 
 func (s *stripe) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, w := range s.watches {
+		for _, p := range w.parked {
+			if p.sure {
+				p.tell()
+			}
+		}
+	}
 	s.watches = make(map[cluster.Channel]*watch)
 }
 
@@ -59,7 +67,7 @@ func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, watch
 		}
 	}
 	if w != nil && (w.snapshot && seq > w.told || (w.snapshot || watched) && (w.waiting || len(w.parked) > 0)) {
-		w.parked = append(w.parked, parked{seq, answer})
+		w.parked = append(w.parked, parked{seq, epoch == 0, answer})
 		return
 	}
 	answer()
