@@ -70,14 +70,15 @@ type bus struct {
 	wake     chan struct{} // has a value when there is something to do
 
 	// Owned by run.
-	byTopic  map[uint32]*topic
-	dirty    []uint32
-	ready    []request            // channels whose snapshot is to be read
-	later    []request            // those whose statements must be heard before
-	heard    [flusherCount]uint64 // as of which later was looked through
-	partial  bool                 // snapshots were told that may lack nodes
-	cleared  uint64               // the epoch of the above
-	failures int                  // of subscribing, in a row
+	byTopic   map[uint32]*topic
+	dirty     []uint32
+	ready     []request            // channels whose snapshot is to be read
+	later     []request            // those whose statements must be heard before
+	heard     [flusherCount]uint64 // as of which later was looked through
+	partial   bool                 // snapshots were told that may lack nodes
+	cleared   uint64               // the epoch of the above
+	forgotten bool                 // topics may be subscribed to that nobody asked for again
+	failures  int                  // of subscribing, in a row
 }
 
 func (b *bus) init(a *Adapter) {
@@ -184,7 +185,7 @@ func (b *bus) subscribed() int {
 
 // open connects to the servers that publish, and subscribes to what concerns all.
 func (b *bus) open(s *session) error {
-	b.byTopic, b.dirty, b.ready, b.later = make(map[uint32]*topic), nil, nil, nil
+	b.byTopic, b.dirty, b.ready, b.later, b.forgotten = make(map[uint32]*topic), nil, nil, nil, false
 	b.mu.Lock()
 	b.broken, b.lost, b.topics = nil, nil, 0
 	b.adapter.comeback.setDeaf(false)
@@ -235,7 +236,11 @@ func (b *bus) turn(s *session) error {
 		return err
 	}
 	b.completeSnapshots()
+	restated := b.adapter.restated.Load() // before its requests are taken
 	b.takeRequests(epoch)
+	if b.forgotten && restated {
+		b.dropForgotten()
+	}
 	b.lookLater()
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
@@ -247,12 +252,23 @@ func (b *bus) turn(s *session) error {
 	return nil
 }
 
-// forget ends all watches.
+// forget ends all watches. The topics stay subscribed until everything was watched
+// again.
 func (b *bus) forget() {
 	b.ready, b.later = nil, nil
-	for id, t := range b.byTopic {
+	for _, t := range b.byTopic {
 		t.channels, t.asked = nil, nil
-		b.mark(id, t)
+	}
+	b.forgotten = true
+}
+
+// dropForgotten unsubscribes from topics that were not asked for again.
+func (b *bus) dropForgotten() {
+	b.forgotten = false
+	for id, t := range b.byTopic {
+		if len(t.channels) == 0 {
+			b.mark(id, t)
+		}
 	}
 }
 
@@ -447,6 +463,7 @@ func (b *bus) synchronize(ctx context.Context) error {
 			add = append(add, id)
 		case len(t.channels) > 0:
 			b.answer(t)
+		case t.subscribed != nil && b.forgotten: // it may be asked for again
 		case t.subscribed != nil:
 			remove = append(remove, id)
 		default:

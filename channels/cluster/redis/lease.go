@@ -169,7 +169,6 @@ func (a *Adapter) restate() {
 // after everything was stated again.
 func (a *Adapter) registerAnew(s *session) error {
 	a.lease.reset()
-	a.restated.Store(false)
 	a.incarnation.Add(1)
 	_, err := a.askLease(s.ctx, s, "register", a.last())
 	return err

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,4 +123,34 @@ func TestASnapshotOfAClusterThatComesBackIsPartial(t *testing.T) {
 	s.do("FLUSHALL")
 	l.until(t, "watched in part", func() bool { return l.partial == 1 })
 	l.until(t, "watched whole", func() bool { return l.whole == 2 })
+}
+
+// TestStatingAgainMissesNothing: while a node registers again, its connection for
+// subscriptions is as good as before.
+func TestStatingAgainMissesNothing(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	o.Lease = 10 * time.Second
+	a, l := join(t, o)
+	publisher, _ := join(t, o)
+	c := named("chat")
+	follow(t, a, l, c)
+	const rounds, events = 20, 500
+	var want []string
+	for round := range rounds {
+		a.session.Load().askRegister()
+		for range events {
+			want = append(want, fmt.Sprint(len(want)))
+			publisher.Publish(cluster.Publication{Channel: c, Payload: []byte(want[len(want)-1])})
+		}
+		l.until(t, "stated again", func() bool { return l.restated == round+1 })
+	}
+	l.until(t, "the last event", func() bool {
+		got := l.delivered[c.Name]
+		return len(got) > 0 && got[len(got)-1] == want[len(want)-1]
+	})
+	if got := l.delivered[c.Name]; !slices.Equal(got, want) {
+		t.Errorf("%d of %d events were delivered, or in another order", len(got), len(want))
+	}
+	unlocked(t, l, "nothing else is subscribed to", func() bool { return a.Stats().Topics == 1 })
 }

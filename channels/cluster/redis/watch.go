@@ -225,6 +225,11 @@ func (a *Adapter) onMessage(message string) {
 	defer s.mu.Unlock()
 	w := s.watches[e.channel]
 	switch {
+	case w == nil && e.kind != kindEdge && e.seq == 0 && !a.bus.listens():
+		// The lease had ended, and everything is about to be watched again: who
+		// subscribes here does not miss what comes meanwhile.
+		a.counters.received.Add(1)
+		a.deliverer.Deliver(e.publication(), false)
 	case w == nil:
 		a.counters.unwanted.Add(1)
 	case !w.waiting:
