@@ -82,6 +82,7 @@ type clusterModel struct {
 	faulted int            // node that is paused, or -1
 	fenced  bool           // its lease ended
 	outage  bool
+	killed  bool // a node, in the outage
 	// unsteady: after a fault the cluster may take users for gone who are not.
 	unsteady bool
 
@@ -346,6 +347,10 @@ func (m *clusterModel) triggerUser() {
 
 // fault ends a fault, or begins one when everything has arrived.
 func (m *clusterModel) fault() {
+	if m.outage && m.rnd.IntN(3) == 0 {
+		m.second()
+		return
+	}
 	if !m.healthy() {
 		if m.faulted >= 0 && !m.fenced && m.rnd.IntN(2) == 0 {
 			m.fenced = true
@@ -378,15 +383,43 @@ func (m *clusterModel) fault() {
 		m.faulted, m.fenced = at, false
 		m.cluster.hub.Pause(m.cluster.adapters[at])
 	case 2:
-		m.cluster.hub.Kill(m.cluster.adapters[at])
-		dead := m.cluster.nodes[at]
-		for i, v := range m.slots {
-			if v != nil && v.node == dead {
-				m.slots[i] = nil
-			}
-		}
-		m.cluster.replace(at)
+		m.kill(at)
 	}
+}
+
+func (m *clusterModel) kill(at int) {
+	m.cluster.hub.Kill(m.cluster.adapters[at])
+	dead := m.cluster.nodes[at]
+	for i, v := range m.slots {
+		if v != nil && v.node == dead {
+			m.slots[i] = nil
+		}
+	}
+	m.cluster.replace(at)
+}
+
+// second is a fault during an outage: a node dies, and its spool with it, or Redis
+// comes back empty.
+func (m *clusterModel) second() {
+	m.cluster.pump()
+	m.readAll()
+	m.hooks.unsure, m.killed = true, true
+	if m.rnd.IntN(2) == 0 {
+		m.cluster.hub.Wipe()
+		return
+	}
+	at := m.rnd.IntN(modelNodes)
+	for _, v := range m.slots {
+		if v == nil {
+			continue
+		}
+		clear(v.later)
+		for _, s := range v.subs {
+			clear(s.later)
+		}
+	}
+	m.missed = m.events
+	m.kill(at)
 }
 
 // forgive wants nothing any more that was sent so far.
@@ -408,10 +441,11 @@ func (m *clusterModel) recover() {
 		m.expectLater()
 		m.cluster.hub.Restore()
 		m.cluster.pump()
-		if !m.hooks.unsure {
+		if !m.hooks.unsure && !m.killed {
 			m.check() // what was stated before is taken back where it does not hold
 		}
 		m.cluster.hub.Expire()
+		m.killed = false
 	}
 	if m.faulted >= 0 {
 		if m.fenced {

@@ -40,6 +40,10 @@ func (h *Hub) Restore() {
 func (h *Hub) Expire() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, a := range h.dead {
+		h.purge(a, h.survivor(a), func(int) bool { return true })
+	}
+	h.dead = nil
 	for _, a := range h.adapters {
 		h.purge(a, a, func(incarnation int) bool { return incarnation != a.incarnation })
 	}
@@ -54,11 +58,16 @@ func (h *Hub) Wipe() {
 	clear(h.channels)
 }
 
-// Kill ends a node without Close. Another one cleans up after it at once.
+// Kill ends a node without Close. Another one cleans up after it at once or, during
+// an outage, when Expire is called after it.
 func (h *Hub) Kill(a *Adapter) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a.end()
+	if h.down {
+		h.dead = append(h.dead, a)
+		return
+	}
 	h.purge(a, h.survivor(a), func(int) bool { return true })
 	h.wake()
 }

@@ -18,6 +18,7 @@ type Hub struct {
 	down     bool
 	back     bool // after an outage, until every node has stated everything again
 	seq      uint64
+	dead     []*Adapter // killed in an outage
 	adapters []*Adapter // those that started and were not closed or killed
 	channels map[cluster.Channel]*channel
 	swept    time.Time
