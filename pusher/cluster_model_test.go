@@ -82,7 +82,7 @@ type clusterModel struct {
 	faulted int            // node that is paused, or -1
 	fenced  bool           // its lease ended
 	outage  bool
-	killed  bool // a node, in the outage
+	loose   bool // what was stated before the outage is taken back by the end of leases only
 	// unsteady: after a fault the cluster may take users for gone who are not.
 	unsteady bool
 
@@ -369,7 +369,7 @@ func (m *clusterModel) fault() {
 	}
 	switch fault {
 	case 0: // what is on its way is lost
-		m.hooks.unsure = true
+		m.loose = true
 		m.forgive()
 		m.missed = m.events
 		m.outage = true
@@ -403,8 +403,9 @@ func (m *clusterModel) kill(at int) {
 func (m *clusterModel) second() {
 	m.cluster.pump()
 	m.readAll()
-	m.hooks.unsure, m.killed = true, true
+	m.loose = true
 	if m.rnd.IntN(2) == 0 {
+		m.hooks.unsure = true // who is stated again is decided again
 		m.cluster.hub.Wipe()
 		return
 	}
@@ -441,11 +442,11 @@ func (m *clusterModel) recover() {
 		m.expectLater()
 		m.cluster.hub.Restore()
 		m.cluster.pump()
-		if !m.hooks.unsure && !m.killed {
+		if !m.loose {
 			m.check() // what was stated before is taken back where it does not hold
 		}
 		m.cluster.hub.Expire()
-		m.killed = false
+		m.loose = false
 	}
 	if m.faulted >= 0 {
 		if m.fenced {

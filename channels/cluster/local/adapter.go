@@ -109,8 +109,8 @@ func (a *Adapter) end() {
 	a.deliverer, a.up, a.paused = nil, false, false
 	clear(a.watched)
 	clear(a.connections)
-	h.lanes.forget(a, true)
-	h.lanes.forget(a, false)
+	h.lanes.forget(a, true, true)
+	h.lanes.forget(a, false, true)
 	for i, other := range h.adapters {
 		if other == a {
 			h.adapters = append(h.adapters[:i:i], h.adapters[i+1:]...)
@@ -147,6 +147,13 @@ func (a *Adapter) enqueue(c cluster.Channel, apply func()) {
 func (a *Adapter) out(c cluster.Channel, tell func(cluster.Deliverer)) {
 	if d := a.deliverer; d != nil {
 		a.hub.lanes.put(laneKey{a, false, c}, task{tell: func() { tell(d) }})
+	}
+}
+
+// decided tells an edge that was decided, for which nobody else does.
+func (a *Adapter) decided(e cluster.Edge) {
+	if d := a.deliverer; d != nil {
+		a.hub.lanes.put(laneKey{a, false, e.Channel}, task{tell: func() { d.Decided(e) }, sure: true})
 	}
 }
 

@@ -112,8 +112,8 @@ func (h *Hub) Resume(a *Adapter) {
 func (a *Adapter) forget() {
 	clear(a.watched)
 	clear(a.connections)
-	a.hub.lanes.forget(a, true)
-	a.hub.lanes.forget(a, false)
+	a.hub.lanes.forget(a, true, false)
+	a.hub.lanes.forget(a, false, false)
 }
 
 // degrade stops taking statements and says so, once.

@@ -112,7 +112,7 @@ func (h *Hub) edge(decider *Adapter, e cluster.Edge) (seq uint64) {
 		}
 	}
 	if decider != nil {
-		decider.out(e.Channel, func(d cluster.Deliverer) { d.Decided(e) })
+		decider.decided(e)
 	}
 	return h.seq
 }
