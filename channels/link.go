@@ -24,7 +24,8 @@ type RosterLink interface {
 	Link
 
 	// Seat states that a user is present through this node; it is answered by a
-	// call of Seated. Between Seat and that answer there is no Unseat.
+	// call of Seated. Between Seat and that answer there is no Unseat, which is answered
+	// by a call of Unseated.
 	Seat(name string, m *Member)
 	Unseat(name, userID string)
 

@@ -41,6 +41,7 @@ type replica struct {
 	own []*CachedEvent
 
 	seats      map[string]*present // users present through this node
+	leaving    map[string]int      // who was present, by the answers that are awaited to Unseat
 	later      []*present          // joined before the roster was known, in their order
 	maxMembers int                 // as the last joiner had it; 0 is no limit
 }

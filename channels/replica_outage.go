@@ -45,11 +45,20 @@ func (d *Directory) Cut() {
 			switch {
 			case p.connections == 0:
 				d.unseat(s, c, p)
+				d.remove(s, c, p.member.ID)
 			case p.asked:
 				d.seat(s, c, p)
 				d.settleSeat(c, p)
 			}
 		}
+		for id := range r.leaving {
+			// The cluster may not have heard that the user left.
+			if r.seats[id] == nil {
+				d.remove(s, c, id)
+				d.leaves(s, c.name, id)
+			}
+		}
+		r.leaving = nil
 		d.seatLater(s, c)
 		d.settle(c)
 	})
@@ -75,6 +84,14 @@ func (d *Directory) Restate() {
 			case p.asked:
 				d.seat(s, c, p)
 			}
+		}
+		for id := range r.leaving {
+			if r.seats[id] != nil {
+				delete(r.leaving, id)
+				continue
+			}
+			r.leaving[id] = 1
+			d.link.Unseat(c.name, id)
 		}
 		if c.roster != nil {
 			// After the seats and what was taken back, so that the state knows of both.

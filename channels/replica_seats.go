@@ -109,7 +109,27 @@ func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
 	case s.cut:
 		d.leaves(s, c.name, p.member.ID)
 	default:
+		if c.replica.leaving == nil {
+			c.replica.leaving = make(map[string]int)
+		}
+		c.replica.leaving[p.member.ID]++
 		d.link.Unseat(c.name, p.member.ID)
+	}
+}
+
+// Unseated is the cluster's answer to RosterLink.Unseat.
+func (d *Directory) Unseated(name, userID string) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	if !ok || s.cut {
+		return
+	}
+	if r := c.replica; r.leaving[userID] > 1 {
+		r.leaving[userID]--
+	} else {
+		delete(r.leaving, userID)
 	}
 }
 

@@ -178,6 +178,13 @@ func (d deliverer) Seated(c cluster.Channel, userID string, _ uint64) {
 	}
 }
 
+// Unseated implements cluster.Deliverer.
+func (d deliverer) Unseated(c cluster.Channel, userID string) {
+	if a := d.app(c); a != nil {
+		a.directory.Unseated(c.Name, userID)
+	}
+}
+
 // Counted implements cluster.Deliverer. The node whose subscriptions changed
 // tells the count to the subscribers of all nodes. One that is overtaken by a later
 // one is told to nobody.

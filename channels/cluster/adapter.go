@@ -134,7 +134,7 @@ type Adapter interface {
 	Hold(c Channel, subscriptions int, counted bool)
 
 	// Seat states that a user is present in a channel through this node, and is
-	// answered by Deliverer.Seated. Unseat takes it back.
+	// answered by Deliverer.Seated. Unseat takes it back, and is answered by Unseated.
 	Seat(c Channel, m Member)
 	Unseat(c Channel, userID string)
 
@@ -202,6 +202,10 @@ type Deliverer interface {
 	// a snapshot was asked for, edges up to seq were told before; so it is with
 	// Decided.
 	Seated(c Channel, userID string, seq uint64)
+
+	// Unseated answers Unseat. Where a snapshot was asked for, the edge that it made, if
+	// it did, was told before.
+	Unseated(c Channel, userID string)
 
 	// Counted answers Hold: the subscriptions of all nodes together. Of two counts of
 	// a channel, at whichever nodes, the one with the higher number is the later. It

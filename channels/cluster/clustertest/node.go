@@ -44,6 +44,7 @@ type Following struct {
 	Delivered []cluster.Publication
 	Mine      []cluster.Publication
 	Seated    map[string]uint64
+	Unseated  []string
 	Counted   []int
 	Numbers   []uint64 // of Counted
 }
@@ -169,6 +170,11 @@ func (n *Node) Seated(c cluster.Channel, userID string, seq uint64) {
 			n.t.Errorf("%s: %s is seated as of %d, but only %d was told", c.Name, userID, seq, f.seq)
 		}
 	})
+}
+
+// Unseated implements cluster.Deliverer.
+func (n *Node) Unseated(c cluster.Channel, userID string) {
+	n.about(c, func(f *Following) { f.Unseated = append(f.Unseated, userID) })
 }
 
 // Counted implements cluster.Deliverer.

@@ -360,6 +360,7 @@ func membersOnce(s *suite) {
 	equal(s.t, "members", n[0].members(c), []string{"ann", "bob"})
 	n[1].unseat(c, "ann", 0)
 	n[1].Unseat(c, "nobody")
+	n[1].until("answered", c, func(f Following) bool { return slices.Equal(f.Unseated, []string{"ann", "nobody"}) })
 	n[2].until("ann is gone", c, func(f Following) bool { return slices.Equal(f.Members, []string{"bob"}) })
 	edges := n[2].told(c).Edges
 	equal(s.t, "told", kinds(edges, c), []cluster.EdgeKind{cluster.MemberAdded, cluster.MemberAdded, cluster.MemberRemoved})

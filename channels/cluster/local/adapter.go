@@ -220,7 +220,10 @@ func (a *Adapter) Seat(c cluster.Channel, m cluster.Member) {
 
 // Unseat implements cluster.Adapter.
 func (a *Adapter) Unseat(c cluster.Channel, userID string) {
-	a.state(c, func() { a.hub.unseat(a, c, userID, a) })
+	a.state(c, func() {
+		a.hub.unseat(a, c, userID, a)
+		a.out(c, func(d cluster.Deliverer) { d.Unseated(c, userID) })
+	})
 }
 
 // Terminate implements cluster.Adapter.

@@ -44,6 +44,7 @@ func (e *ear) Decided(d cluster.Edge) { e.note("decided %s %d", d.Channel.Name, 
 func (e *ear) Seated(_ cluster.Channel, userID string, _ uint64) {
 	e.note("seated %s", userID)
 }
+func (e *ear) Unseated(cluster.Channel, string)           {}
 func (e *ear) Counted(_ cluster.Channel, n int, _ uint64) { e.note("counted %d", n) }
 func (e *ear) Terminate(_, userID string)                 { e.note("terminate %s", userID) }
 func (e *ear) Degraded(degraded bool)                     { e.note("degraded %v", degraded) }

@@ -431,6 +431,8 @@ func (a *Adapter) answer(t told, epoch, seq uint64, extra rueidis.RedisMessage) 
 	switch {
 	case t.op == opSeat:
 		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })
+	case t.op == opUnseat:
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Unseated(t.channel, t.user) })
 	case t.op == opHold && t.counted:
 		count, _ := extra.AsStrSlice()
 		if len(count) == 2 {
