@@ -532,6 +532,7 @@ func killed(s *suite) {
 	n[1].seat(room, "bob")
 	n[0].hold(chat, 3)
 	n[1].hold(chat, 1)
+	n[1].until("told of them", room, func(f Following) bool { return len(f.Members) == 2 && f.Occupied })
 	for _, node := range n {
 		node.takeDecided()
 	}
@@ -568,6 +569,7 @@ func fenced(s *suite) {
 	n[1].watch(c, true)
 	n[0].hold(c, 1)
 	n[0].seat(c, "ann")
+	n[1].until("told of her", c, func(f Following) bool { return len(f.Members) == 1 && f.Occupied })
 	s.Pause(n[0].Adapter)
 	n[1].until("cleaned up", c, func(f Following) bool { return len(f.Members) == 0 && !f.Occupied })
 	n[0].Seat(c, memberOf("ghost"))
