@@ -6,13 +6,16 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GOTESTFLAGS ?=
 
-.PHONY: help build run cluster test race check lint fuzz simulate bench bench-cluster bench-million docs setup clean
+.PHONY: help build release run cluster test race check lint fuzz simulate bench bench-cluster bench-million soak docs setup clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## build bin/resound and bin/resound-bench
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/resound ./cmd/resound-bench
+
+release: ## build tarballs, Debian packages and checksums into dist/ (VERSION=, ARCHES="amd64 arm64")
+	VERSION='$(VERSION)' scripts/release
 
 run: build ## build and start a server (ARGS="--port 9000 --debug")
 	bin/resound start $(ARGS)
@@ -49,8 +52,11 @@ bench-cluster: build ## measure what crosses nodes: three of them and a Redis on
 bench-million: build ## hold a million connections on this host (N=1000000 HOLD=3m)
 	scripts/bench-million
 
+soak: build ## run a mix of all for DURATION (1h); fails when memory, descriptors or goroutines grow
+	bin/resound-bench soak --spawn bin/resound --duration $(or $(DURATION),1h)
+
 docs: ## rewrite the generated documents
 	$(GO) test ./cmd/internal/config -run TestReferenceIsCurrent -update
 
 clean: ## remove what make built
-	rm -rf bin
+	rm -rf bin dist

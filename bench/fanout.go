@@ -71,22 +71,27 @@ func (r *run) fanout() error {
 
 // fanoutRound publishes in bursts until the round is over.
 func (r *run) fanoutRound(number int, s *subject, burst int) error {
-	m, err := newMeter(s.pids, s.fleet.PIDs())
-	if err != nil {
-		return err
-	}
-	events := 0
-	for end := m.start + int64(r.settings.Duration); !r.roundOver(events, end); events += burst {
-		if err := r.deliver(s, burst); err != nil {
-			return err
-		}
-	}
-	round, err := m.round(uint64(events) * uint64(r.settings.Connections))
+	round, _, err := r.fanOut(s, burst)
 	if err != nil {
 		return err
 	}
 	round.Number, round.Subject, round.Mode = number, s.name, fanoutMode(burst)
 	return r.keep(round, s.fleet, "deliveries")
+}
+
+// fanOut publishes in bursts for the time of a round, and returns how many events.
+func (r *run) fanOut(s *subject, burst int) (round Round, events int, err error) {
+	m, err := newMeter(s.pids, s.fleet.PIDs())
+	if err != nil {
+		return round, 0, err
+	}
+	for end := m.start + int64(r.settings.Duration); !r.roundOver(events, end); events += burst {
+		if err := r.deliver(s, burst); err != nil {
+			return round, events, err
+		}
+	}
+	round, err = m.round(uint64(events) * uint64(r.settings.Connections))
+	return round, events, err
 }
 
 // keep adds a round to the result, with the latencies of the events its fleet

@@ -8,7 +8,8 @@ import (
 	"resound/bench/process"
 )
 
-// ErrGrowth means that the server's memory or descriptors grew where they should not.
+// ErrGrowth means that the server's memory, descriptors or goroutines grew where they
+// should not.
 var ErrGrowth = errors.New("the server grew")
 
 // Bounds of what a server's footprint in the last quarter of a soak may have grown
@@ -18,19 +19,22 @@ const (
 	growthPercent        = 10
 	growthSlackBytes     = 16 << 20
 	growthDescriptors    = 32
+	growthGoroutines     = 32
 	growthThreads        = 8
 	fewestGrowthReadings = 8
 )
 
 // growth follows the footprint of processes. Owned by one goroutine.
 type growth struct {
-	pids     []int
-	readings []footprint
+	pids       []int
+	goroutines func() (int, bool) // false when the server does not tell
+	readings   []footprint
 }
 
 type footprint struct {
 	bytes                int64
 	descriptors, threads int
+	goroutines           int // 0 when unknown
 }
 
 func (g *growth) read() error {
@@ -49,7 +53,8 @@ func (g *growth) read() error {
 	if err != nil {
 		return err
 	}
-	g.readings = append(g.readings, footprint{bytes, descriptors, threads})
+	goroutines, _ := g.goroutines()
+	g.readings = append(g.readings, footprint{bytes, descriptors, threads, goroutines})
 	return nil
 }
 
@@ -59,7 +64,7 @@ func (g *growth) last() string {
 		return "the server's process is not known"
 	}
 	f := g.readings[len(g.readings)-1]
-	return fmt.Sprintf("%d kB, %d descriptors, %d threads", f.bytes>>10, f.descriptors, f.threads)
+	return fmt.Sprintf("%d kB, %d descriptors, %d threads, %d goroutines", f.bytes>>10, f.descriptors, f.threads, f.goroutines)
 }
 
 // judge compares the first quarter with the last.
@@ -80,6 +85,11 @@ func (g *growth) judge(r *Result) error {
 	if limit := first.descriptors + growthDescriptors; last.descriptors > limit {
 		errs = append(errs, fmt.Errorf("%w: descriptors from %d to %d, want %d at most", ErrGrowth, first.descriptors, last.descriptors, limit))
 	}
+	if first.goroutines == 0 {
+		r.verdict("the server does not tell its goroutines (go_goroutines at /metrics): whether they grow is not known")
+	} else if limit := first.goroutines + growthGoroutines; last.goroutines > limit {
+		errs = append(errs, fmt.Errorf("%w: goroutines from %d to %d, want %d at most", ErrGrowth, first.goroutines, last.goroutines, limit))
+	}
 	return errors.Join(errs...)
 }
 
@@ -97,5 +107,6 @@ func typical(readings []footprint) footprint {
 		bytes:       middle(func(f footprint) int64 { return f.bytes }),
 		descriptors: int(middle(func(f footprint) int64 { return int64(f.descriptors) })),
 		threads:     int(middle(func(f footprint) int64 { return int64(f.threads) })),
+		goroutines:  int(middle(func(f footprint) int64 { return int64(f.goroutines) })),
 	}
 }

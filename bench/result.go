@@ -86,6 +86,7 @@ type Series struct {
 	Name    string  `json:"name"`
 	Unit    string  `json:"unit"`
 	Points  []Point `json:"points"`
+	Max     float64 `json:"max"` // of all that were read, those that are no points any more too
 }
 
 // Point is a value at a time since the start of the run.

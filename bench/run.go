@@ -91,6 +91,7 @@ func runScenario(ctx context.Context, name string, s Settings, connections int, 
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	r.result.Series = r.samples.close()
+	err = errors.Join(err, r.result.checkMemory())
 	r.stopFloor()
 	r.result.summarize()
 	r.result.judge()

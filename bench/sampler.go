@@ -60,6 +60,7 @@ func (s *sampler) sample() {
 	for i, read := range s.probes {
 		if value, ok := read(); ok {
 			points := &s.series[i].Points
+			s.series[i].Max = max(s.series[i].Max, value)
 			*points = append(*points, Point{Seconds: time.Since(s.start).Seconds(), Value: value})
 			full = full || len(*points) >= maxPoints
 		}

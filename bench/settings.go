@@ -25,23 +25,24 @@ type Settings struct {
 	FloorKind string `json:"floor_kind,omitempty"` // FloorC or FloorGo. "" means C where there is a compiler.
 	Threads   int    `json:"threads"`              // of the floor, and workers of a spawned server. Zero means one per core.
 
-	Connections  int           `json:"connections"`             // Zero means the scenario's default.
-	Channels     int           `json:"channels,omitempty"`      // distinct ones. Zero means the scenario's default.
-	PayloadBytes int           `json:"payload_bytes,omitempty"` // of each event's data. Zero means 100.
-	Burst        int           `json:"burst,omitempty"`         // fanout: events per batch, 2 to 10. Zero means single events alone.
-	Events       int           `json:"events,omitempty"`        // fanout: per round, instead of Duration. Zero means by Duration.
-	Overload     int           `json:"overload,omitempty"`      // fanout: publishers at a time, up to 32. Zero means single events.
-	Rate         float64       `json:"rate,omitempty"`          // per second: deliveries, or client events. Zero means the scenario's default.
-	Load         float64       `json:"load,omitempty"`          // latency: share of the measured fan-out rate, instead of Rate. Zero means by Rate.
-	Watchers     int           `json:"watchers,omitempty"`      // storm: subscribers that stay. Zero means 500.
-	Duration     time.Duration `json:"round_nanos,omitempty"`   // of a round; soak: of the whole. Zero means 3 s; soak: 1 h; million: of the hold, 3 min.
-	Rounds       int           `json:"rounds,omitempty"`        // Zero means 5.
-	PerProcess   int           `json:"per_process,omitempty"`   // connections of one client process. Zero means as many as its descriptors allow.
-	PerServer    int           `json:"per_server,omitempty"`    // million: connections of one server process, on average. Zero means 85 % of its descriptors.
-	PingInterval time.Duration `json:"ping_nanos,omitempty"`    // million: silence after which the server pings. Zero means 60 s.
-	InFlight     int           `json:"in_flight,omitempty"`     // handshakes under way. Zero means 256.
-	Sources      []string      `json:"sources,omitempty"`       // addresses to connect from, each for 10,000 connections
-	Timeout      time.Duration `json:"timeout_nanos"`           // of the whole run. Zero means 5 min, 30 for million.
+	Connections  int           `json:"connections"`              // Zero means the scenario's default.
+	Channels     int           `json:"channels,omitempty"`       // distinct ones. Zero means the scenario's default.
+	PayloadBytes int           `json:"payload_bytes,omitempty"`  // of each event's data. Zero means 100.
+	Burst        int           `json:"burst,omitempty"`          // fanout: events per batch, 2 to 10. Zero means single events alone.
+	Events       int           `json:"events,omitempty"`         // fanout: per round, instead of Duration. Zero means by Duration.
+	Overload     int           `json:"overload,omitempty"`       // fanout: publishers at a time, up to 32. Zero means single events.
+	Rate         float64       `json:"rate,omitempty"`           // per second: deliveries, or client events. Zero means the scenario's default.
+	Load         float64       `json:"load,omitempty"`           // latency: share of the measured fan-out rate, instead of Rate. Zero means by Rate.
+	Watchers     int           `json:"watchers,omitempty"`       // storm: subscribers that stay. Zero means 500.
+	Duration     time.Duration `json:"round_nanos,omitempty"`    // of a round; soak: of the whole. Zero means 3 s; soak: 1 h; million: of the hold, 3 min.
+	Rounds       int           `json:"rounds,omitempty"`         // Zero means 5.
+	PerProcess   int           `json:"per_process,omitempty"`    // connections of one client process. Zero means as many as its descriptors allow.
+	PerServer    int           `json:"per_server,omitempty"`     // million: connections of one server process, on average. Zero means 85 % of its descriptors.
+	PingInterval time.Duration `json:"ping_nanos,omitempty"`     // million: silence after which the server pings. Zero means 60 s.
+	InFlight     int           `json:"in_flight,omitempty"`      // handshakes under way. Zero means 256.
+	Sources      []string      `json:"sources,omitempty"`        // addresses to connect from, each for 10,000 connections
+	MaxMemoryMiB int           `json:"max_memory_mib,omitempty"` // of the server at any moment; more fails the run. Zero means no limit.
+	Timeout      time.Duration `json:"timeout_nanos"`            // of the whole run. Zero means 5 min, 30 for million.
 
 	// Self starts this program again; the name of a subcommand is appended to Args.
 	Self process.Command `json:"-"`
@@ -109,6 +110,7 @@ const (
 	defaultStormRate          = 5_000.0
 	defaultWatchers           = 500
 	defaultWebhookRate        = 5_500.0
+	defaultWatchedRounds      = 7
 	defaultSoakDuration       = time.Hour
 )
 
@@ -140,6 +142,8 @@ func (s Settings) withDefaults(connections int) (Settings, error) {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
+	refuse(s.MaxMemoryMiB < 0, "%d MiB of memory, want a positive number", s.MaxMemoryMiB)
+	refuse(s.MaxMemoryMiB > 0 && s.Spawn == "" && len(s.PIDs) == 0, "the memory of a server is known by its processes: name them, or spawn it")
 	refuse(s.Spawn == "" && s.Target == "", "neither a target nor a binary to spawn")
 	refuse(s.Spawn != "" && s.Target != "", "a target %s and a binary to spawn %s: give one of them", s.Target, s.Spawn)
 	refuse(s.API != "" && s.Target == "", "a node for triggers %s without a target", s.API)

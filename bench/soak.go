@@ -36,9 +36,9 @@ const (
 
 // Soak runs a mix of all for Settings.Duration: a stream of events to many
 // subscribers, events in turn on many channels, members who come and go, and
-// connections that drop and return. It fails when the server's memory or descriptors
-// grow beyond the bounds of growth, and on any delivery that is lost, repeated, out
-// of order or misdelivered. There is no floor for it.
+// connections that drop and return. It fails when the server's memory, descriptors or
+// goroutines grow beyond the bounds of growth, and on any delivery that is lost,
+// repeated, out of order or misdelivered. There is no floor for it.
 func Soak(ctx context.Context, s Settings) (Result, error) {
 	setDefault(&s.Duration, defaultSoakDuration)
 	setDefault(&s.Rate, defaultStormRate)
@@ -83,7 +83,7 @@ func (r *run) soak() error {
 	if err != nil {
 		return err
 	}
-	growth := &growth{pids: server.pids}
+	growth := &growth{pids: server.pids, goroutines: goroutinesOf(server.target)}
 	if err := r.runParts(parts, growth); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type stubFaults struct {
 	deliver func(events [][]byte) [][]byte              // of a trigger; nil means as they are
 	tell    func(e wire.MemberEvent) []wire.MemberEvent // members; nil means as it is
 	refuse  func(upgrade int) bool                      // the n-th connection; nil means none
-	hook    string                                      // "drop" or "repeat" webhooks; "" sends them
+	hook    string                                      // "drop" or "repeat" webhooks, "drop" events of the tail; "" sends them
 }
 
 // hookVariable carries stubFaults.hook to a spawned stub.
@@ -34,6 +34,7 @@ type stub struct {
 	serving  sync.WaitGroup
 
 	mu       sync.Mutex
+	tail     *stubConn // the last that follows the events; nil: nobody did
 	channels map[string][]*stubConn
 	users    map[string][]uint32 // by channel, one for each connection
 	all      []net.Conn
@@ -103,6 +104,12 @@ func (s *stub) serveConn(c *stubConn) {
 		switch {
 		case bytes.HasPrefix(b, []byte("GET /apps/")):
 			s.answerUsers(c, string(b))
+			b = nil
+		case bytes.HasPrefix(b, []byte("GET /reverb/")):
+			s.streamTo(c, bytes.HasPrefix(b, []byte("GET /reverb/tail")))
+			b = nil
+		case bytes.HasPrefix(b, []byte("GET /metrics")):
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nup 1\n")
 			b = nil
 		case bytes.HasPrefix(b, []byte("GET ")):
 			if !s.upgrade(c, b) {
@@ -218,6 +225,18 @@ func (s *stub) tellMembers(but *stubConn, channel string, e wire.MemberEvent) {
 	}
 }
 
+// streamTo begins a stream of the dashboard: of figures, which come once, or of events.
+func (s *stub) streamTo(c *stubConn, tail bool) {
+	_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:\n\n")
+	if !tail {
+		_, _ = io.WriteString(c, "data: {}\n\n")
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tail = c
+}
+
 // answerUsers answers the roster of the channel in the path.
 func (s *stub) answerUsers(c *stubConn, request string) {
 	_, rest, _ := strings.Cut(request, "/channels/")
@@ -245,6 +264,9 @@ func (s *stub) broadcast(body []byte) {
 	defer s.mu.Unlock()
 	if s.deliver != nil {
 		events = s.deliver(events)
+	}
+	if s.tail != nil && s.hook != "drop" {
+		_, _ = io.WriteString(s.tail, strings.Repeat("data: {\"event\":\"e\"}\n\n", len(events)))
 	}
 	for _, conn := range s.channels[channel] {
 		_, _ = conn.Write(bytes.Join(events, nil))

@@ -35,27 +35,29 @@ type Emit func(to Interest, seq uint64)
 //
 // A node alone decides every edge here. A node of a cluster is connected by
 // Connect: the cluster decides, and the Directory is this node's replica of the
-// channels it watches, see replica.
+// channels it watches, see replica. Disconnect makes it a node alone again. Either
+// happens to one stripe after the other.
 //
 // Lock order: a stripe's lock comes before a mailbox's and those of a Link; no
 // two stripes are ever locked at once.
 type Directory struct {
 	seed    maphash.Seed
-	edges   Edges
-	link    RosterLink   // nil: the node is alone
 	left    atomic.Int64 // in all stripes, see maxLeft
+	kept    keptBytes    // of the cached events of all stripes
 	stripes [stripes]stripe
 }
 
 type stripe struct {
 	mu       sync.Mutex
+	edges    Edges
+	link     RosterLink // nil: the node is alone
 	occupied map[string]*occupied
 	cached   map[string]cached // outlives occupied: a cache survives an empty channel
 	seq      uint64            // number of the last edge or cached publication of any channel here
 	cut      bool              // the cluster is out of reach: decide as a node alone does
 	left     map[left]struct{} // while cut, what is to be taken back
 	encode   AppendMember      // makes the text of rosters; nil: they are told as members
-	_        [8]byte           // own cache line
+	_        [40]byte          // own cache lines
 }
 
 // occupied is a channel with at least one subscriber on the node. In a cluster it
@@ -86,7 +88,11 @@ func NewDirectory(edges Edges) *Directory {
 	if edges == nil {
 		edges = NoEdges{}
 	}
-	return &Directory{seed: maphash.MakeSeed(), edges: edges}
+	d := &Directory{seed: maphash.MakeSeed()}
+	for i := range d.stripes {
+		d.stripes[i].edges = edges
+	}
+	return d
 }
 
 func (d *Directory) stripe(name string) *stripe {
@@ -139,7 +145,7 @@ func (d *Directory) Subscribe(name string, reactor int, now time.Time) Subscribe
 // counted makes the number of subscriptions known where this node tells it.
 func (d *Directory) counted(s *stripe, c *occupied) {
 	if c.replica == nil || s.cut {
-		d.edges.Counted(c.name, int(c.subscriptions), c.interest)
+		s.edges.Counted(c.name, int(c.subscriptions), c.interest)
 	}
 }
 
@@ -151,12 +157,12 @@ func (d *Directory) Counted(name string, number uint64, emit func(to Interest)) 
 	defer s.mu.Unlock()
 	c, ok := s.occupied[name]
 	switch {
-	case s.cut:
+	case s.cut || s.link == nil:
 		return false
 	case !ok: // others may have subscribers
 		emit(0)
 		return true
-	case number <= c.replica.counted:
+	case c.replica == nil || number <= c.replica.counted:
 		return false
 	}
 	c.replica.counted = number
@@ -176,9 +182,9 @@ func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
 	c.subscriptions++
 	c.interest |= 1 << reactor
 	if c.subscriptions == 1 {
-		d.edges.Occupied(c.name)
+		s.edges.Occupied(c.name)
 	}
-	if d.link != nil {
+	if s.link != nil {
 		d.state(s, c)
 	}
 	return c
@@ -225,14 +231,14 @@ func (d *Directory) unsubscribe(s *stripe, c *occupied, reactor int, last bool) 
 	if last {
 		c.interest &^= 1 << reactor
 	}
-	if d.link != nil {
-		d.link.Hold(c.name, int(c.subscriptions))
+	if s.link != nil {
+		s.link.Hold(c.name, int(c.subscriptions))
 	}
 	if c.subscriptions > 0 {
 		return false
 	}
 	d.release(s, c)
-	d.edges.Vacated(c.name)
+	s.edges.Vacated(c.name)
 	return true
 }
 
@@ -243,7 +249,7 @@ func (d *Directory) release(s *stripe, c *occupied) {
 		if c.replica.owed() {
 			return
 		}
-		d.link.Unwatch(c.name)
+		s.link.Unwatch(c.name)
 		d.leaves(s, c.name, "")
 	}
 	delete(s.occupied, c.name)
@@ -274,7 +280,7 @@ func (d *Directory) Join(name string, reactor int, m *Member, maxMembers int, me
 	}
 	first := c.roster.join(m)
 	if first {
-		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
+		s.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
 	}
 	out := s.subscribed(c, now)
 	out.First = first
@@ -335,7 +341,7 @@ func (d *Directory) Leave(name string, reactor int, last bool, userID string) (v
 		d.leaveCluster(s, c, userID)
 	default:
 		if gone := c.roster.leave(userID); gone != nil {
-			d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
+			s.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
 		}
 	}
 	return d.unsubscribe(s, c, reactor, last)
@@ -350,12 +356,12 @@ func (d *Directory) Recount(name string) {
 	c, ok := s.get(name)
 	switch {
 	case ok && c.roster == nil:
-		if d.link != nil {
-			d.link.Recount(c.name, int(c.subscriptions))
+		if s.link != nil {
+			s.link.Recount(c.name, int(c.subscriptions))
 		}
 		d.counted(s, c)
-	case !ok && d.link != nil: // others may have subscribers
-		d.link.Recount(name, 0)
+	case !ok && s.link != nil: // others may have subscribers
+		s.link.Recount(name, 0)
 	}
 }
 
@@ -378,8 +384,8 @@ func (d *Directory) Interest(name string) Interest {
 	return 0
 }
 
-// Publish keeps event as the channel's last one until expires and calls emit
-// with the number of the publication, for nobody when the channel is vacant. name
+// Publish keeps event as the channel's last one until expires, if there is room (see
+// LimitCache), and calls emit with the number of the publication, for nobody when the channel is vacant. name
 // is not retained.
 //
 // Pusher: cache channels keep the last event published by the server, whether
@@ -395,10 +401,7 @@ func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, 
 	} else {
 		name = strings.Clone(name)
 	}
-	if s.cached == nil {
-		s.cached = make(map[string]cached)
-	}
-	s.cached[name] = cached{event: event, expires: expires}
+	d.keep(s, name, event, expires)
 	var to Interest
 	if ok {
 		to = c.interest
@@ -415,7 +418,7 @@ func (d *Directory) Expire(now time.Time) (left int) {
 		s.mu.Lock()
 		for name, hit := range s.cached {
 			if !now.Before(hit.expires) {
-				delete(s.cached, name)
+				d.keep(s, name, nil, time.Time{})
 			}
 		}
 		left += len(s.cached)

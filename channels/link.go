@@ -13,6 +13,11 @@ type Link interface {
 	// Hold states how many connections this node has for a name.
 	Hold(name string, connections int)
 
+	// Inherit states what this node decided of a name while it was alone, so that
+	// nobody decides it again. In a channel with a roster each member's seat is
+	// answered as Seat is.
+	Inherit(name string, in Inherited)
+
 	// Settled says that what waited for the cluster may be answered: everything
 	// that waits for name or, when userID is not empty, what waits there for the
 	// user's seat.

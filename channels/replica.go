@@ -60,27 +60,29 @@ func (r *replica) wait() bool {
 // subscriptions.
 func (r *replica) owed() bool { return !r.settled || len(r.seats) > 0 }
 
-// Connect makes the directory that of one node of a cluster. Call it before
-// anything else.
-func (d *Directory) Connect(link RosterLink) { d.link = link }
+// follows returns a channel about which the cluster is listened to.
+func (s *stripe) follows(name string) (c *occupied, ok bool) {
+	c, ok = s.occupied[name]
+	return c, ok && c.replica != nil && !s.cut
+}
 
 // state states a subscription that was just counted.
 func (d *Directory) state(s *stripe, c *occupied) {
 	if c.replica == nil {
 		c.replica = &replica{settled: s.cut, known: s.cut}
 		if !s.cut {
-			d.link.Watch(c.name)
+			s.link.Watch(c.name)
 		}
 	}
 	// After the watch, so that the subscriber waits no longer when it is counted.
-	d.link.Hold(c.name, int(c.subscriptions))
+	s.link.Hold(c.name, int(c.subscriptions))
 }
 
 // settle tells those who waited for the channel that they wait no longer.
-func (d *Directory) settle(c *occupied) {
+func (d *Directory) settle(s *stripe, c *occupied) {
 	if c.replica.waits {
 		c.replica.waits = false
-		d.link.Settled(c.name, "", c.interest)
+		s.link.Settled(c.name, "", c.interest)
 	}
 }
 
@@ -90,7 +92,7 @@ func (d *Directory) Missing(name string) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, ok := s.occupied[name]; ok && !s.cut {
+	if c, ok := s.follows(name); ok {
 		c.replica.settled, c.replica.missed, c.replica.own = false, true, nil
 	}
 }
@@ -110,8 +112,8 @@ func (d *Directory) Watched(name string, state *State) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut {
+	c, ok := s.follows(name)
+	if !ok {
 		return
 	}
 	r := c.replica
@@ -128,7 +130,7 @@ func (d *Directory) Watched(name string, state *State) {
 			r.placed(state.Kept)
 		}
 		if len(r.own) == 0 {
-			s.keep(c.name, state.Kept, state.Expires)
+			d.keep(s, c.name, state.Kept, state.Expires)
 		}
 	}
 	missed := r.missed
@@ -137,8 +139,8 @@ func (d *Directory) Watched(name string, state *State) {
 		d.release(s, c)
 		return
 	}
-	d.settle(c)
+	d.settle(s, c)
 	if missed && c.roster == nil {
-		d.link.Recount(c.name, int(c.subscriptions))
+		s.link.Recount(c.name, int(c.subscriptions))
 	}
 }

@@ -43,7 +43,7 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.occupied[name]
-	if !ok {
+	if !ok || c.replica == nil {
 		return
 	}
 	r := c.replica
@@ -60,18 +60,6 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 		emit(c.interest, s.nextSeq())
 	}
 	if !behind {
-		s.keep(c.name, event, expires)
+		d.keep(s, c.name, event, expires)
 	}
-}
-
-// keep sets the last event of a channel, or forgets it.
-func (s *stripe) keep(name string, event *CachedEvent, expires time.Time) {
-	if event == nil {
-		delete(s.cached, name)
-		return
-	}
-	if s.cached == nil {
-		s.cached = make(map[string]cached)
-	}
-	s.cached[name] = cached{event: event, expires: expires}
 }

@@ -26,9 +26,9 @@ func (d *Directory) takeBack(s *stripe) {
 		c, ok := s.get(l.name)
 		switch {
 		case l.userID != "" && (!ok || c.replica.seats[l.userID] == nil):
-			d.link.Unseat(l.name, l.userID)
+			s.link.Unseat(l.name, l.userID)
 		case l.userID == "" && !ok:
-			d.link.Hold(l.name, 0)
+			s.link.Hold(l.name, 0)
 		}
 	}
 	d.left.Add(-int64(len(s.left)))
@@ -48,7 +48,7 @@ func (d *Directory) Cut() {
 				d.remove(s, c, p.member.ID)
 			case p.asked:
 				d.seat(s, c, p)
-				d.settleSeat(c, p)
+				d.settleSeat(s, c, p)
 			}
 		}
 		for id := range r.leaving {
@@ -60,7 +60,7 @@ func (d *Directory) Cut() {
 		}
 		r.leaving = nil
 		d.seatLater(s, c)
-		d.settle(c)
+		d.settle(s, c)
 	})
 }
 
@@ -74,9 +74,9 @@ func (d *Directory) Restate() {
 		r := c.replica
 		r.settled, r.missed, r.counted = false, false, 0
 		if c.roster == nil {
-			d.link.Watch(c.name)
+			s.link.Watch(c.name)
 		}
-		d.link.Hold(c.name, int(c.subscriptions))
+		s.link.Hold(c.name, int(c.subscriptions))
 		for id, p := range r.seats {
 			switch {
 			case p.connections == 0:
@@ -91,11 +91,11 @@ func (d *Directory) Restate() {
 				continue
 			}
 			r.leaving[id] = 1
-			d.link.Unseat(c.name, id)
+			s.link.Unseat(c.name, id)
 		}
 		if c.roster != nil {
 			// After the seats and what was taken back, so that the state knows of both.
-			d.link.Watch(c.name)
+			s.link.Watch(c.name)
 		}
 	})
 }

@@ -113,7 +113,7 @@ func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
 			c.replica.leaving = make(map[string]int)
 		}
 		c.replica.leaving[p.member.ID]++
-		d.link.Unseat(c.name, p.member.ID)
+		s.link.Unseat(c.name, p.member.ID)
 	}
 }
 
@@ -122,8 +122,8 @@ func (d *Directory) Unseated(name, userID string) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut {
+	c, ok := s.follows(name)
+	if !ok {
 		return
 	}
 	if r := c.replica; r.leaving[userID] > 1 {
@@ -138,8 +138,8 @@ func (d *Directory) Seated(name, userID string) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut {
+	c, ok := s.follows(name)
+	if !ok {
 		return
 	}
 	p, ok := c.replica.seats[userID]
@@ -148,7 +148,7 @@ func (d *Directory) Seated(name, userID string) {
 	}
 	p.answered = true
 	if p.connections > 0 {
-		d.settleSeat(c, p)
+		d.settleSeat(s, c, p)
 		return
 	}
 	d.unseat(s, c, p)
@@ -163,7 +163,7 @@ func (d *Directory) seat(s *stripe, c *occupied, p *present) {
 	if s.cut {
 		d.add(s, c, p.member)
 	} else {
-		d.link.Seat(c.name, p.member)
+		s.link.Seat(c.name, p.member)
 	}
 }
 
@@ -175,7 +175,7 @@ func (d *Directory) seatLater(s *stripe, c *occupied) {
 		case r.seats[p.member.ID] != p: // left
 		case r.full(c.roster, p.member.ID, r.maxMembers):
 			p.refused = true
-			d.settleSeat(c, p)
+			d.settleSeat(s, c, p)
 		default:
 			d.seat(s, c, p)
 		}
@@ -191,9 +191,9 @@ func (d *Directory) add(s *stripe, c *occupied, m *Member) {
 	}
 	if !c.roster.has(m.ID) {
 		c.roster.join(m)
-		d.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
+		s.edges.MemberAdded(c.name, m, c.interest, s.nextSeq())
 		if p != nil {
-			d.settleSeat(c, p)
+			d.settleSeat(s, c, p)
 		}
 	}
 }
@@ -204,15 +204,15 @@ func (d *Directory) remove(s *stripe, c *occupied, userID string) {
 		return
 	}
 	if gone := c.roster.leave(userID); gone != nil {
-		d.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
+		s.edges.MemberRemoved(c.name, gone, c.interest, s.nextSeq())
 	}
 }
 
 // settleSeat tells those who waited for a seat that they wait no longer.
-func (d *Directory) settleSeat(c *occupied, p *present) {
+func (d *Directory) settleSeat(s *stripe, c *occupied, p *present) {
 	if p.waits && (p.refused || c.seated(p)) {
 		p.waits = false
-		d.link.Settled(c.name, p.member.ID, c.interest)
+		s.link.Settled(c.name, p.member.ID, c.interest)
 	}
 }
 
@@ -243,7 +243,7 @@ func (d *Directory) takeRoster(s *stripe, c *occupied, state *State) {
 		d.seatLater(s, c)
 	}
 	for _, p := range r.seats {
-		d.settleSeat(c, p)
+		d.settleSeat(s, c, p)
 	}
 }
 
@@ -263,8 +263,8 @@ func (d *Directory) edge(name string, seq uint64, apply func(s *stripe, c *occup
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.occupied[name]
-	if !ok || s.cut || !c.replica.settled || seq <= c.replica.seen || c.roster == nil {
+	c, ok := s.follows(name)
+	if !ok || !c.replica.settled || seq <= c.replica.seen || c.roster == nil {
 		return
 	}
 	c.replica.seen = seq

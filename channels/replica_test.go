@@ -25,6 +25,16 @@ func (s *stated) Hold(name string, n int)    { s.say("hold %s %d", name, n) }
 func (s *stated) Recount(name string, n int) { s.say("recount %s %d", name, n) }
 func (s *stated) Unseat(name, user string)   { s.say("unseat %s", user) }
 
+func (s *stated) Inherit(name string, in channels.Inherited) {
+	s.say("inherit %s %d", name, in.Connections)
+	for _, m := range in.Members {
+		s.say("inherit %s", m.ID)
+	}
+	if in.Kept != nil {
+		s.say("inherit %s", in.Kept.Name)
+	}
+}
+
 func (s *stated) Seat(_ string, m *channels.Member) { s.say("seat %s", m.ID) }
 
 func (s *stated) Settled(name, user string, to channels.Interest) {
@@ -66,7 +76,7 @@ func (s *stated) run(t *testing.T, steps []step) {
 func connected() (*channels.Directory, *stated) {
 	s := &stated{}
 	d := channels.NewDirectory(s)
-	d.Connect(s)
+	d.Connect(s, s)
 	return d, s
 }
 

@@ -16,7 +16,6 @@ const userStripes = 16
 type Users struct {
 	seed    maphash.Seed
 	tell    Tell
-	link    Link         // nil: the node is alone
 	left    atomic.Int64 // in all stripes, see maxLeft
 	stripes [userStripes]userStripe
 }
@@ -28,11 +27,12 @@ type Tell func(id string, online bool, to Interest, seq uint64)
 
 type userStripe struct {
 	mu    sync.Mutex
+	link  Link // nil: the node is alone
 	users map[string]*user
 	seq   uint64              // number of the last edge of any user here
 	cut   bool                // the cluster is out of reach
 	left  map[string]struct{} // while cut, who signed out, as in stripe
-	_     [24]byte
+	_     [8]byte
 }
 
 // user is signed in, watched for, or both. In a cluster it may outlast that while
@@ -52,10 +52,6 @@ type user struct {
 // NewUsers returns an empty index.
 func NewUsers(tell Tell) *Users { return &Users{seed: maphash.MakeSeed(), tell: tell} }
 
-// Connect makes the index that of one node of a cluster. Call it before anything
-// else.
-func (u *Users) Connect(link Link) { u.link = link }
-
 func (u *Users) stripe(id string) *userStripe {
 	return &u.stripes[maphash.String(u.seed, id)%userStripes]
 }
@@ -67,10 +63,10 @@ func (u *Users) get(s *userStripe, id string) *user {
 		if s.users == nil {
 			s.users = make(map[string]*user)
 		}
-		x = &user{id: strings.Clone(id), settled: u.link == nil || s.cut}
+		x = &user{id: strings.Clone(id), settled: s.link == nil || s.cut}
 		s.users[x.id] = x
 		if !x.settled {
-			u.link.Watch(x.id)
+			s.link.Watch(x.id)
 		}
 	}
 	return x
@@ -81,8 +77,8 @@ func (u *Users) drop(s *userStripe, x *user) {
 		return // if not settled, the answer comes back to it
 	}
 	delete(s.users, x.id)
-	if u.link != nil {
-		u.link.Unwatch(x.id)
+	if s.link != nil {
+		s.link.Unwatch(x.id)
 	}
 }
 
@@ -99,7 +95,7 @@ func (u *Users) set(s *userStripe, x *user, online bool) {
 }
 
 // decides reports whether this node says who is online.
-func (u *Users) decides(s *userStripe) bool { return u.link == nil || s.cut }
+func (s *userStripe) decides() bool { return s.link == nil || s.cut }
 
 func (x *user) wait() bool {
 	if x.settled {
@@ -119,10 +115,10 @@ func (u *Users) SignIn(id string, reactor int) (name string, waiting bool) {
 	x := u.get(s, id)
 	x.connections++
 	x.at |= 1 << reactor
-	if u.link != nil {
-		u.link.Hold(x.id, int(x.connections))
+	if s.link != nil {
+		s.link.Hold(x.id, int(x.connections))
 	}
-	if u.decides(s) {
+	if s.decides() {
 		u.set(s, x, true)
 	}
 	return x.id, x.wait()
@@ -151,10 +147,10 @@ func (u *Users) SignOut(id string, reactor int, last bool) {
 	if last {
 		x.at &^= 1 << reactor
 	}
-	if u.link != nil {
-		u.link.Hold(x.id, int(x.connections))
+	if s.link != nil {
+		s.link.Hold(x.id, int(x.connections))
 	}
-	if x.connections == 0 && u.decides(s) {
+	if x.connections == 0 && s.decides() {
 		u.set(s, x, false)
 		if _, noted := s.left[x.id]; s.cut && !noted && u.left.Load() < maxLeft {
 			if s.left == nil {

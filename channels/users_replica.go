@@ -6,12 +6,12 @@ func (u *Users) Answered(id string, online bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x, ok := s.users[id]
-	if !ok || s.cut {
+	if !ok || s.decides() {
 		return
 	}
 	x.settled = true
 	u.set(s, x, online)
-	u.settle(x)
+	s.settle(x)
 	u.drop(s, x)
 }
 
@@ -21,15 +21,15 @@ func (u *Users) Missing(id string) {
 	s := u.stripe(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x, ok := s.users[id]; ok && !s.cut {
+	if x, ok := s.users[id]; ok && !s.decides() {
 		x.settled = false
 	}
 }
 
-func (u *Users) settle(x *user) {
+func (s *userStripe) settle(x *user) {
 	if x.waits {
 		x.waits = false
-		u.link.Settled(x.id, "", x.at|x.watched)
+		s.link.Settled(x.id, "", x.at|x.watched)
 	}
 }
 
@@ -39,7 +39,7 @@ func (u *Users) Edge(id string, online bool) {
 	s := u.stripe(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if x, ok := s.users[id]; ok && !s.cut && x.settled {
+	if x, ok := s.users[id]; ok && !s.decides() && x.settled {
 		u.set(s, x, online)
 	}
 }
@@ -51,7 +51,7 @@ func (u *Users) Cut() {
 		if x.connections > 0 {
 			u.set(s, x, true)
 		}
-		u.settle(x)
+		s.settle(x)
 	})
 }
 
@@ -62,16 +62,16 @@ func (u *Users) Restate() {
 		u.left.Add(-int64(len(s.left)))
 		for id := range s.left {
 			if x, ok := s.users[id]; !ok || x.connections == 0 {
-				u.link.Hold(id, 0)
+				s.link.Hold(id, 0)
 			}
 		}
 		s.left = nil
-	}, func(_ *userStripe, x *user) {
+	}, func(s *userStripe, x *user) {
 		x.settled = false
 		if x.connections > 0 {
-			u.link.Hold(x.id, int(x.connections))
+			s.link.Hold(x.id, int(x.connections))
 		}
-		u.link.Watch(x.id)
+		s.link.Watch(x.id)
 	})
 }
 
@@ -82,9 +82,9 @@ func (u *Users) Ask() {
 		s := &u.stripes[i]
 		s.mu.Lock()
 		for id, x := range s.users {
-			if !s.cut {
+			if !s.decides() {
 				x.settled = false
-				u.link.Watch(id)
+				s.link.Watch(id)
 			}
 		}
 		s.mu.Unlock()

@@ -25,8 +25,8 @@ type Request struct {
 	Path         []byte // as sent, without the query
 	Query        []byte // without the question mark
 	Host         []byte
-	Origin       []byte // empty when the client sent none
-	ForwardedFor []byte // last X-Forwarded-For line
+	Origin       []byte   // empty when the client sent none
+	ForwardedFor [][]byte // X-Forwarded-For lines, in their order
 	UserAgent    []byte
 
 	key     []byte
@@ -71,6 +71,9 @@ var (
 	RejectPlain = &Rejection{400, "Bad Request", "This port speaks TLS: use wss:// or https://.", ""}
 	// RejectTimeout answers a handshake that did not complete in time.
 	RejectTimeout = &Rejection{408, "Request Timeout", "The handshake took too long.", ""}
+	// RejectTooMany answers while the client's address has as many connections as
+	// it may, or begins them too fast.
+	RejectTooMany = &Rejection{429, "Too Many Requests", "Your address has too many connections; try again.", "Retry-After: 1\r\n"}
 	// RejectUnavailable answers while the node accepts no connections.
 	RejectUnavailable = &Rejection{503, "Service Unavailable", "The server takes no new connections now; try again.", "Retry-After: 1\r\n"}
 )
@@ -187,7 +190,7 @@ func (s *headers) add(req *Request, name, value []byte) {
 	case equalFold(name, "origin"):
 		req.Origin = value
 	case equalFold(name, "x-forwarded-for"):
-		req.ForwardedFor = value
+		req.ForwardedFor = append(req.ForwardedFor, value)
 	case equalFold(name, "user-agent"):
 		req.UserAgent = value
 	case equalFold(name, "sec-websocket-extensions"):

@@ -155,7 +155,7 @@ func TestParseRequestViews(t *testing.T) {
 		{"query", req.Query, "protocol=7&a=?"},
 		{"host", req.Host, "example.test:8080"},
 		{"origin", req.Origin, "https://a.test"},
-		{"last X-Forwarded-For line", req.ForwardedFor, "10.0.0.2, 10.0.0.3"},
+		{"X-Forwarded-For lines", bytes.Join(req.ForwardedFor, []byte(" | ")), "10.0.0.1 | 10.0.0.2, 10.0.0.3"},
 		{"user agent", req.UserAgent, "test/1"},
 	} {
 		if string(row.got) != row.want {

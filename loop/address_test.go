@@ -27,7 +27,7 @@ func TestAddressIsTheKernelsToKeep(t *testing.T) {
 				if got := s.KeptAddr(s.conns["a"]); got != nil {
 					t.Errorf("the event loop still keeps %v: did its connection change?", got)
 				}
-				if got, want := s.RemoteAddr(s.conns["a"]).String(), c.LocalAddr().String(); got != want {
+				if got, want := s.ClientAddr(s.conns["a"]).String(), c.LocalAddr().String(); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
 			})

@@ -35,8 +35,9 @@ func (r *Reactor) admits() bool {
 }
 
 // putOff accepts a handshake only to tell the client by a close code when to come
-// back. An HTTP status would not reach it: browsers do not show it to scripts, and
-// pusher-js then waits 15 s. docs/adr/0009-storms.md
+// back, for the sake of the reactor or because of its address. An HTTP status would
+// not reach it: browsers do not show it to scripts, and pusher-js then waits 15 s.
+// docs/adr/0009-storms.md
 func (r *Reactor) putOff(c *conn) {
 	o := &r.engine.options
 	r.stats.putOff.Add(1)

@@ -16,6 +16,7 @@ import (
 
 	"resound/channels/slab"
 	"resound/frame"
+	"resound/loop/edge"
 )
 
 const (
@@ -60,11 +61,18 @@ type Engine struct {
 	refused    atomic.Uint64
 	sockets    atomic.Int64
 
+	edge      atomic.Pointer[Edge]
+	addresses edge.Table
+
 	way        [][]int // listening sockets of each port, once they are to give way
 	withdrawn  atomic.Bool
-	handshakes atomic.Int64 // of TLS, under way
+	handshakes *handshakes // of TLS
 	shakers    sync.WaitGroup
-	shaking    chan struct{} // places of handshakes that compute
+
+	enrolling sync.Mutex // held while connections of the Unix socket get an event loop
+	accepting sync.WaitGroup
+	accepts   sync.Once
+	ended     chan struct{} // closed when the event loops are gone
 }
 
 // New binds the port and makes the reactors and their handlers. Nothing is
@@ -77,8 +85,10 @@ func New(o Options) (*Engine, error) {
 		handshakeSeconds: max(1, uint32(o.HandshakeTimeout/time.Second)),
 		start:            o.Now(),
 		ready:            make(chan struct{}),
-		shaking:          newShaking(),
+		ended:            make(chan struct{}),
+		handshakes:       newHandshakes(o.MaxTLSHandshakes, o.Now),
 	}
+	e.SetEdge(o.Edge)
 	var err error
 	if e.place, e.addr, err = bind(o.Addr, o.ReusePort); err != nil {
 		return nil, err
@@ -182,11 +192,8 @@ func (e *Engine) speaksTLS(g gnet.Conn) bool {
 	if e.options.TLS == nil {
 		return false
 	}
-	if e.plainAddr == nil {
-		return true
-	}
 	local, ok := g.LocalAddr().(*net.TCPAddr)
-	return ok && local.Port != e.plainAddr.Port
+	return ok && (e.plainAddr == nil || local.Port != e.plainAddr.Port)
 }
 
 // Reactors returns the reactors in the order of their indexes.
@@ -210,9 +217,11 @@ func (e *Engine) Run() error {
 		gnet.WithTCPNoDelay(gnet.TCPNoDelay),
 		gnet.WithSocketSendBuffer(kernelSendBuffer),
 		gnet.WithReadBufferCap(readBuffer),
-		gnet.WithTicker(e.options.TickInterval > 0),
+		gnet.WithTicker(true),
 		gnet.WithLogger(quiet{e.options.Logger, e}),
 	)
+	close(e.ended)
+	e.closeUnix()
 	e.shakers.Wait()
 	e.Close()
 	if err == nil && !e.stopping.Load() {
@@ -230,6 +239,7 @@ func (e *Engine) Run() error {
 // Stop closes every connection without a word and ends Run.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopping.Store(true)
+	e.closeUnix()
 	e.withdraw()
 	if err := e.gnet.Stop(ctx); err != nil && !e.withdrawn.Load() {
 		return err
@@ -237,8 +247,17 @@ func (e *Engine) Stop(ctx context.Context) error {
 	return nil // or gnet is ending already, for want of sockets that listen
 }
 
+// closeUnix ends what comes in on the Unix socket.
+func (e *Engine) closeUnix() {
+	if e.options.Unix != nil {
+		_ = e.options.Unix.Close()
+	}
+	e.accepting.Wait()
+}
+
 // Close releases an engine that is not running. Posting afterwards does nothing.
 func (e *Engine) Close() {
+	e.closeUnix()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for i, r := range e.reactors {
@@ -269,6 +288,20 @@ func (e *Engine) Tick() {
 			r.mailbox.again()
 		}
 	}
+}
+
+// Overdue is how long the reactor that is latest has not swept since it was asked
+// to, which it does on its next turn: a reactor that is stuck never does. Safe for
+// concurrent use.
+func (e *Engine) Overdue() time.Duration {
+	now, most := e.options.Now().UnixNano(), int64(0)
+	for _, r := range e.reactors {
+		// In this order: the time is that of the sweep that is due, or of a later one.
+		if r.bound.Load() && r.ticking.Load() {
+			most = max(most, now-r.tickedAt.Load())
+		}
+	}
+	return time.Duration(most)
 }
 
 // isOurs tells from what follows the prefix in a request line whether the path
@@ -357,8 +390,7 @@ func (cb *callbacks) OnOpen(g gnet.Conn) (out []byte, action gnet.Action) {
 			action = gnet.Close
 		}
 	}()
-	r.onOpen(g)
-	if back != nil && r.resume(g.Context().(*conn), back) {
+	if r.onOpen(g, back) {
 		return nil, gnet.Close
 	}
 	return nil, gnet.None
@@ -401,8 +433,20 @@ func (cb *callbacks) OnClose(g gnet.Conn, _ error) gnet.Action {
 	return gnet.None
 }
 
-// OnTick runs on a goroutine of its own.
+// OnTick runs on a goroutine of its own. The first call says that all event loops
+// are there.
 func (cb *callbacks) OnTick() (time.Duration, gnet.Action) {
-	cb.engine.Tick()
-	return cb.engine.options.TickInterval, gnet.None
+	e := cb.engine
+	e.accepts.Do(func() {
+		for range unixAcceptors {
+			if e.options.Unix != nil {
+				e.accepting.Go(e.acceptUnix)
+			}
+		}
+	})
+	if e.options.TickInterval < 0 {
+		return time.Hour, gnet.None
+	}
+	e.Tick()
+	return e.options.TickInterval, gnet.None
 }

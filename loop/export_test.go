@@ -14,8 +14,27 @@ func (e *Engine) ListeningBeside(other *Engine) bool {
 // KeptAddr is what gnet keeps of the peer's address.
 func (r *Reactor) KeptAddr(conn int32) net.Addr { return r.conns.At(conn).tcp.RemoteAddr() }
 
+// KeptClients is how many blocks of addresses the reactor keeps.
+func (r *Reactor) KeptClients() int { return len(r.clients) }
+
 // Fragmented is the number of connections inside a fragmented message.
 func (r *Reactor) Fragmented() int { return len(r.readers) }
 
 // TrafficSlice is for tests of what is posted between the turns of connections.
 const TrafficSlice = trafficSlice
+
+// StalledAfter is how long a handshake of TLS may be silent when there is no room.
+const StalledAfter = stalledAfter
+
+// Stalls is the number of handshakes of TLS that wait for their clients.
+func (e *Engine) Stalls() (n int) {
+	h := e.handshakes
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := h.first; s != nil; s = s.next {
+		if s.waits {
+			n++
+		}
+	}
+	return n
+}

@@ -114,6 +114,9 @@ func TestFanOutOfManySlices(t *testing.T) {
 		want = append(want, f...)
 		s.Post(&broadcast{frame: f, pace: 100})
 	}
+	if got := s.PendingBytes(); got != int64(len(want)) {
+		t.Errorf("%d bytes are pending, want those of all items, %d", got, len(want))
+	}
 	release()
 	for i, c := range clients {
 		got := make([]byte, len(want))
@@ -127,6 +130,9 @@ func TestFanOutOfManySlices(t *testing.T) {
 	s.do(t, func() {})
 	if got := s.Pending(); got > 1 { // the item above may not be counted off yet
 		t.Errorf("%d items are pending", got)
+	}
+	if got := s.PendingBytes(); got != 0 {
+		t.Errorf("%d bytes are pending once all is written", got)
 	}
 }
 

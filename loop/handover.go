@@ -4,20 +4,29 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
+
+	"resound/frame"
+	"resound/loop/edge"
 )
 
 // handOver gives a connection that does not begin a WebSocket handshake to HTTP,
 // together with the bytes read so far. The descriptor is duplicated, because
 // gnet closes its own.
 func (r *Reactor) handOver(c *conn, view []byte) {
+	if c.marks&tooMany != 0 {
+		r.reject(c, frame.RejectTooMany)
+		return
+	}
 	c.doomed = true
 	accept := r.engine.options.HandOver
 	if accept == nil {
@@ -35,6 +44,15 @@ func (r *Reactor) handOver(c *conn, view []byte) {
 		remote:  cloneAddr(c.tcp.RemoteAddr()),
 		reactor: r,
 		secure:  c.secure(),
+		proxied: c.marks&proxied != 0,
+	}
+	if c.marks&told != 0 {
+		h.client = r.clients.at(c.handle)
+		h.remote = net.TCPAddrFromAddrPort(h.client)
+	}
+	if c.marks&held != 0 {
+		c.marks &^= held
+		h.held.Store(uint64(edge.KeyOf(r.clients.at(c.handle).Addr())))
 	}
 	if h.secure != nil {
 		h.secure.hand(h.file)
@@ -60,7 +78,10 @@ type HTTPConn struct {
 	local   net.Addr
 	remote  net.Addr
 	reactor *Reactor
-	secure  *secure // nil without TLS
+	secure  *secure        // nil without TLS
+	proxied bool           // a PROXY header came
+	client  netip.AddrPort // that it told, else the zero value
+	held    atomic.Uint64  // edge.Key of the address it counts for, 0 for none
 	once    sync.Once
 }
 
@@ -96,7 +117,12 @@ func (c *HTTPConn) Write(b []byte) (int, error) {
 
 // Close closes the socket.
 func (c *HTTPConn) Close() error {
-	c.once.Do(func() { c.reactor.engine.handedOver.Add(-1) })
+	c.once.Do(func() {
+		c.reactor.engine.handedOver.Add(-1)
+		if key := c.held.Swap(0); key != 0 {
+			c.reactor.engine.addresses.Leave(edge.Key(key))
+		}
+	})
 	if c.secure != nil {
 		return c.secure.tls.Close()
 	}
@@ -138,13 +164,41 @@ func (c *HTTPConn) Reactor() *Reactor { return c.reactor }
 // LocalAddr is the address the peer connected to.
 func (c *HTTPConn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr is the peer's address.
+// RemoteAddr is the client's address if a PROXY header told it, else the peer's.
 func (c *HTTPConn) RemoteAddr() net.Addr { return c.remote }
+
+// Client tells who sent a request with these X-Forwarded-For lines. The address is
+// the zero value when nobody knows it. direct is true when it is the peer's own, as
+// the kernel tells: no proxy spoke for it, and it is not on a Unix socket.
+func (c *HTTPConn) Client(forwardedFor [][]byte) (client netip.AddrPort, direct bool) {
+	peer, trusted := addrPort(c.remote), &c.reactor.engine.edge.Load().Trusted
+	_, onUnixSocket := c.remote.(*net.UnixAddr)
+	if len(forwardedFor) > 0 && (onUnixSocket || trusted.Peer(peer.Addr())) {
+		if client := trusted.Client(forwardedFor); client.IsValid() {
+			return client, false
+		}
+	}
+	return peer, !onUnixSocket && !c.proxied
+}
 
 // returned is the context of a connection on its way back to a reactor.
 type returned struct {
 	head   []byte
-	secure *secure // nil without TLS
+	secure *secure   // nil without TLS
+	from   *HTTPConn // its immutable fields, and what is held
+}
+
+// takeBack gives c what was known of it before it spoke HTTP.
+func (r *Reactor) takeBack(c *conn, back *returned) {
+	from := back.from
+	if from.proxied {
+		c.marks |= proxied
+	}
+	r.tell(c, from.client)
+	if key := from.held.Swap(0); key != 0 {
+		c.marks |= held
+		r.clients.set(c.handle, addrPort(from.remote))
+	}
 }
 
 // Return gives the connection back to the reactor it came from, because its next
@@ -157,7 +211,7 @@ func (c *HTTPConn) Return(head []byte) error {
 	if err != nil {
 		return err
 	}
-	back := &returned{head: head, secure: c.secure}
+	back := &returned{head: head, secure: c.secure, from: c}
 	c.secure = nil // closing c must not say goodbye
 	enrolled, err := c.reactor.loop.Enroll(gnet.NewContext(context.Background(), back), tcp)
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 // ConnState is what a reactor tells of an open connection, for people to look at.
 // It holds no view.
 type ConnState struct {
-	Remote        netip.AddrPort // the zero value when it is not known
+	Remote        netip.AddrPort // the client's; the zero value when it is not known
 	Virtual       bool           // without a socket; what only a socket has is 0
 	OutboundBytes int            // see Reactor.OutboundBytes
 
-	// Of a socket, as the kernel tells.
+	// Of a socket of TCP, as the kernel tells; on a Unix socket it does not.
+	TCP         bool
 	UnsentBytes int           // given to it and not sent yet
 	RTT         time.Duration // smoothed
 	Idle        time.Duration // since the last bytes came
@@ -46,11 +47,12 @@ func (r *Reactor) Inspect(conn int32) (_ ConnState, ok bool) {
 	if c.reactor == nil || c.stage != open {
 		return ConnState{}, false
 	}
-	s := ConnState{Remote: addrPort(remoteAddr(c.tcp)), Virtual: c.virtual(), OutboundBytes: r.OutboundBytes(conn)}
+	s := ConnState{Remote: r.ClientAddr(conn), Virtual: c.virtual(), OutboundBytes: r.OutboundBytes(conn)}
 	if s.Virtual {
 		return s, true
 	}
 	if i, err := unix.GetsockoptTCPInfo(c.tcp.Fd(), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		s.TCP = true
 		s.UnsentBytes = int(i.Notsent_bytes)
 		s.RTT = time.Duration(i.Rtt) * time.Microsecond
 		s.Idle = time.Duration(i.Last_data_recv) * time.Millisecond

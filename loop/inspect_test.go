@@ -64,11 +64,17 @@ func TestStatsOfAReactor(t *testing.T) {
 	release := s.hold(t)
 	e.Tick()
 	clock.elapsed.Store(int64(5 * time.Second))
+	if got := e.Overdue(); got != 2*time.Second {
+		t.Errorf("overdue by %v while it is held, want 2 s", got)
+	}
 	release()
 	s.do(t, func() {})
 	s.do(t, func() {}) // a sweep comes before mail of its own turn, which may have begun before
 	if got := s.Stats(); got.Lag != 2*time.Second {
 		t.Errorf("lag %v of a reactor that was held for 2 s", got.Lag)
+	}
+	if got := e.Overdue(); got != 0 {
+		t.Errorf("overdue by %v after its sweep, want 0", got)
 	}
 }
 

@@ -28,6 +28,20 @@ type mailbox struct {
 	bell    int // descriptor the ring is written to
 	now     func() time.Time
 	pending atomic.Int64
+	bytes   atomic.Int64 // of pending items and of what they queued, see pinned
+}
+
+// Sized is an item that holds memory as long as it waits, in the mailbox or in the
+// lists of connections.
+type Sized interface{ PostedBytes() int }
+
+func bytesOf(items ...any) (n int64) {
+	for _, item := range items {
+		if s, ok := item.(Sized); ok {
+			n += int64(s.PostedBytes())
+		}
+	}
+	return n
 }
 
 func newMailbox(now func() time.Time) (m *mailbox, loopEnd net.Conn, err error) {
@@ -56,6 +70,7 @@ func (m *mailbox) post(item any) {
 	}
 	m.items = append(m.items, item)
 	m.pending.Add(1)
+	m.bytes.Add(bytesOf(item))
 	m.ring()
 }
 
@@ -92,8 +107,8 @@ func (m *mailbox) ring() {
 	_, _ = unix.Write(m.bell, []byte{1})
 }
 
-// heard says that the bell was answered, by a turn that takes no items because it
-// still has some. Without it the next ring would be taken for one under way.
+// heard says that the bell was answered. Without it the next ring would be taken for
+// one under way.
 func (m *mailbox) heard() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,7 +116,7 @@ func (m *mailbox) heard() {
 }
 
 // take returns all items, the first of which was posted at since, and leaves
-// spare, emptied, to collect the next ones. It answers the bell.
+// spare, emptied, to collect the next ones.
 func (m *mailbox) take(spare []any) (items []any, since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -3,6 +3,7 @@ package loop
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
 	"runtime"
 	"time"
 
@@ -21,9 +22,14 @@ type Options struct {
 	// PlainAddr is a second address, without TLS. Empty means none.
 	PlainAddr string
 
-	// MaxTLSHandshakes is how many handshakes of TLS may be under way; beyond it
-	// new connections are closed. Zero means 4,096.
-	MaxTLSHandshakes int64
+	// Unix is a Unix socket that connections come in on too, without TLS. The engine
+	// closes it. Nil means none.
+	Unix net.Listener
+
+	// MaxTLSHandshakes is how many handshakes of TLS may be under way. Beyond it the
+	// one whose client keeps silent longest is closed, and the new connection when
+	// all are being worked on. Zero means 4,096.
+	MaxTLSHandshakes int
 
 	// ReusePort allows other processes to listen on the same port.
 	ReusePort bool
@@ -56,6 +62,10 @@ type Options struct {
 	// which new ones are closed at once. Zero means no limit.
 	MaxSockets int64
 
+	// Edge says whom to believe about a client's address, and how much one address
+	// may take. SetEdge changes it.
+	Edge Edge
+
 	// MaxOutboundBytes is how much a connection may leave unread in memory
 	// before it is closed as too slow. Zero means 65,536.
 	MaxOutboundBytes int
@@ -70,7 +80,7 @@ type Options struct {
 
 	// SlowCode and SlowReason close connections that read too slowly;
 	// FaultCode and FaultReason those whose handling panicked; LateCode and
-	// LateReason those that are put off. Zero codes mean 1008, 1011 and 1013.
+	// LateReason those that are put off, for the reactor or for their address. Zero codes mean 1008, 1011 and 1013.
 	SlowCode    int
 	SlowReason  string
 	LateCode    int

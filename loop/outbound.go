@@ -9,9 +9,10 @@ type outbound struct {
 	free   int32    // list of free nodes
 	used   int      // nodes in lists
 
-	dirty []int32 // ring of connections to flush, oldest first
-	first int     // index of the oldest
-	count int     // connections in the ring
+	dirty  []int32 // ring of connections to flush, oldest first
+	first  int     // index of the oldest
+	count  int     // connections in the ring
+	popped uint64  // connections ever taken from the ring
 
 	scratch []byte // frames gathered for one write
 	arena   []byte // copies made by SendCopy, reused when no frame waits
@@ -155,5 +156,6 @@ func (o *outbound) popDirty() int32 {
 		o.first = 0
 	}
 	o.count--
+	o.popped++
 	return conn
 }

@@ -1,7 +1,7 @@
 package loop
 
 import (
-	"net"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -71,15 +71,20 @@ type conn struct {
 	stage           stage
 	dirty           bool // in the queue of connections to flush
 	doomed          bool // to be closed when its turn ends
-	reads           reading
+	marks           mark
 }
 
-// reading says how what a connection sends is read.
-type reading uint8
+// mark is something that a connection is or has.
+type mark uint8
 
 const (
-	fragmented reading = 1 << iota // inside a fragmented message: its reader is in Reactor.readers
-	deflates                       // compressed frames were negotiated
+	fragmented mark = 1 << iota // inside a fragmented message: its reader is in Reactor.readers
+	deflates                    // compressed frames were negotiated
+	expectant                   // a PROXY header comes first, or may
+	proxied                     // a PROXY header came
+	told                        // a proxy told the client's address: it is in Reactor.clients
+	held                        // counts for the address in Reactor.clients
+	tooMany                     // its address has too many: to be told so
 )
 
 // Reactor is one event loop and all it owns. Its methods, those said to be safe
@@ -105,6 +110,7 @@ type Reactor struct {
 	records []byte // scratch: what is encrypted for one write
 
 	readers map[int32]frame.Reader // by handle, of connections inside a fragmented message
+	clients clients
 
 	out       outbound
 	queued    uint64        // frames ever queued, to measure a turn by
@@ -115,6 +121,7 @@ type Reactor struct {
 	visitAt   int           // the next visit in mail at or behind mailAt, or its end; below mailAt when not known
 	current   *conn         // whose turn it is
 	onMail    bool          // it is the turn of what was posted
+	pinned    pinned        // bytes of finished mail that lists may still hold
 	events    int           // turns and ends of connections since the last such turn
 	request   frame.Request // scratch: the handshake being accepted
 	drained   int32         // handles below it were told to go
@@ -158,6 +165,10 @@ func (r *Reactor) Pending() int {
 	}
 	return n
 }
+
+// PendingBytes is the memory of posted items, see Sized, until what they queued is
+// written or left to the kernel: an upper bound. Safe for concurrent use.
+func (r *Reactor) PendingBytes() int64 { return r.mailbox.bytes.Load() }
 
 // Send queues one or more whole frames for conn. They are written when the turn
 // ends, together with whatever else waits for it. frame must not change until
@@ -203,7 +214,7 @@ func (r *Reactor) SetReadLimit(conn int32, bytes uint32) {
 }
 
 // Deflates reports whether conn takes compressed frames.
-func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).reads&deflates != 0 }
+func (r *Reactor) Deflates(conn int32) bool { return r.conns.At(conn).marks&deflates != 0 }
 
 // SetDeadline asks for OnDeadline once Now reaches at, replacing any earlier
 // wish. O(1): a sweep finds it. On a connection that is not open it does nothing:
@@ -215,9 +226,14 @@ func (r *Reactor) SetDeadline(conn int32, at uint32) {
 	}
 }
 
-// RemoteAddr is the peer's address. The kernel is asked for it.
-func (r *Reactor) RemoteAddr(conn int32) net.Addr {
-	return remoteAddr(r.conns.At(conn).tcp)
+// ClientAddr is the client's address: as a trusted proxy told it, else the peer's,
+// for which the kernel is asked. It is the zero value when nobody knows.
+func (r *Reactor) ClientAddr(conn int32) netip.AddrPort {
+	c := r.conns.At(conn)
+	if c.marks&told != 0 {
+		return r.clients.at(conn)
+	}
+	return addrPort(remoteAddr(c.tcp))
 }
 
 // OutboundBytes is what waits to be written to conn, in bytes.
@@ -412,6 +428,9 @@ func (r *Reactor) onBell() {
 		}
 		r.onMail = false
 	}()
+	// First of all: what asks for a turn from here on rings again. A sweep that comes
+	// due behind the last one and before the mail is taken would wait for ever.
+	r.mailbox.heard()
 	if r.ticking.Load() {
 		r.sweep()
 	}
@@ -424,18 +443,18 @@ func (r *Reactor) onBell() {
 		}
 		r.mail, r.mailSince = r.mailbox.take(r.mail)
 		r.mailAt, r.visitAt = 0, -1
-	} else {
-		r.mailbox.heard()
 	}
 	start, handled := r.queued, 0
 	for r.mailAt < len(r.mail) && handled < mailItems && r.queued-start < mailSlice && r.out.used < maxQueued {
 		n := r.handleMail()
+		r.pinned.young += bytesOf(r.mail[r.mailAt : r.mailAt+n]...)
 		clear(r.mail[r.mailAt : r.mailAt+n])
 		r.mailAt += n
 		handled += max(1, n)
 		r.mailbox.finished(n)
 	}
 	r.flushSome()
+	r.mailbox.bytes.Add(-r.pinned.release(&r.out))
 	r.mailbox.rest(r.out.count > 0 || r.mailAt < len(r.mail))
 }
 

@@ -39,6 +39,9 @@ type broadcast struct {
 	next  int32
 }
 
+// PostedBytes makes its frame count.
+func (b *broadcast) PostedBytes() int { return len(b.frame) }
+
 // unfinished is mail that is not done with until it is told.
 type unfinished struct{ until atomic.Bool }
 

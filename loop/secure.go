@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 
 	"github.com/panjf2000/gnet/v2"
@@ -21,14 +20,6 @@ const (
 	recordHeader    = 5
 	maxRecord       = 16<<10 + recordHeader
 	recordHandshake = 0x16 // first byte of what a client says first
-
-	// maxShakingBytes is what a client may send beyond its first record before
-	// the handshake is over: certificates of clients are not asked for.
-	maxShakingBytes = 64 << 10
-
-	// defaultTLSHandshakes bounds the handshakes under way. One that waits for
-	// its client holds a goroutine and some 20 KB.
-	defaultTLSHandshakes = 4096
 )
 
 // secure stands between a socket and everything that speaks plaintext: the
@@ -159,7 +150,7 @@ func (s *secure) receive(c *conn) (ready bool) {
 		if !s.begin(c, view) {
 			return false // and the bytes stay where they are
 		}
-	case !s.wire.feed(view):
+	case !s.wire.shake.feed(view):
 		c.doomed = true
 	}
 	_, _ = s.Conn.Discard(-1)
@@ -187,38 +178,35 @@ func (s *secure) begin(c *conn, view []byte) (began bool) {
 		return false
 	}
 	e := r.engine
-	if e.handshakes.Add(1) > e.options.MaxTLSHandshakes {
-		e.handshakes.Add(-1)
+	ok, dismissed := e.handshakes.begin()
+	if dismissed {
+		r.stats.tlsStalled.Add(1)
+	}
+	if !ok {
 		e.refused.Add(1)
 		c.doomed = true
 		return false
 	}
-	s.wire.begin(s.Conn.Fd(), e.shaking, view)
+	shake := newShaking(e.handshakes, s.Conn.Fd(), view)
+	s.wire.shake = shake
 	s.tls = tls.Server(&s.wire, e.options.TLS)
 	e.shakers.Go(func() {
-		defer e.handshakes.Add(-1)
-		err := s.shake()
+		err := shake.run(s.handshake)
 		r.Post(visit(func() { s.shaken(c, err) }))
 	})
 	return true
 }
 
-// shake runs on a goroutine of its own. Only as many as there are CPUs compute at
-// a time, so that a storm of handshakes leaves the reactors theirs.
-func (s *secure) shake() (err error) {
+// handshake runs on a goroutine of its own.
+func (s *secure) handshake() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.reactor.fault(p)
 			err = errors.New("panic")
 		}
 	}()
-	s.wire.shake.enter()
-	defer s.wire.shake.leave()
 	return s.tls.Handshake()
 }
-
-// newShaking returns the places of a reactor's handshakes that compute.
-func newShaking() chan struct{} { return make(chan struct{}, runtime.NumCPU()) }
 
 // shaken is the first turn after the handshake.
 func (s *secure) shaken(c *conn, err error) {
@@ -227,6 +215,10 @@ func (s *secure) shaken(c *conn, err error) {
 		return // the connection is gone, and c may be another one
 	}
 	done := r.turn(c, func() {
+		if errors.Is(err, errDismissed) {
+			c.doomed = true // it has waited long enough
+			return
+		}
 		if err != nil {
 			r.stats.tlsFailed.Add(1)
 			r.linger(c) // the alert is out

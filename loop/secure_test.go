@@ -236,40 +236,6 @@ func TestTLSSilentClientsEnd(t *testing.T) {
 	echoes(t, healthy)
 }
 
-func TestTLSHandshakesAreBounded(t *testing.T) {
-	e, s, addr := startTLS(t, loop.Options{MaxTLSHandshakes: 2})
-	healthy := openTLS(t, dialTCP(t, addr), clientTLS(), "healthy")
-	hello := clientHello(t)
-	var waiting []net.Conn
-	for range 2 {
-		c := dialTCP(t, addr)
-		send(t, c, hello)
-		if _, err := c.Read(make([]byte, 1)); err != nil { // the server's part: it waits for the rest
-			t.Fatal(err)
-		}
-		waiting = append(waiting, c)
-	}
-	third := dialTCP(t, addr)
-	send(t, third, hello)
-	if got, _ := io.ReadAll(third); len(got) > 0 {
-		t.Errorf("got %q, want to be closed at once", got)
-	}
-	if got := e.Stats().Refused; got != 1 {
-		t.Errorf("%d refused, want 1", got)
-	}
-	for _, c := range waiting {
-		_ = c.Close()
-	}
-	for e.Stats().Sockets > 1 {
-		s.do(t, func() {})
-	}
-	again := tls.Client(dialTCP(t, addr), clientTLS())
-	for again.Handshake() != nil { // their goroutines may not have ended yet
-		again = tls.Client(dialTCP(t, addr), clientTLS())
-	}
-	echoes(t, healthy)
-}
-
 // TestTLSPlainPort has a second port without TLS.
 func TestTLSPlainPort(t *testing.T) {
 	e, _, addr := startTLS(t, loop.Options{PlainAddr: "127.0.0.1:0"})

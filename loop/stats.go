@@ -23,6 +23,9 @@ type counters struct {
 	panics      atomic.Uint64
 	tlsShaken   atomic.Uint64
 	tlsFailed   atomic.Uint64
+	crowded     atomic.Uint64
+	misproxied  atomic.Uint64
+	tlsStalled  atomic.Uint64
 	lag         atomic.Int64 // nanoseconds
 
 	mu     sync.Mutex
@@ -71,16 +74,19 @@ type Stats struct {
 	Opened      uint64         // handshakes accepted
 	Rejected    uint64         // handshakes refused
 	PutOff      uint64         // handshakes told to come back, because the reactor was late
-	Refused     uint64         // sockets closed at once for want of descriptors
+	Refused     uint64         // sockets closed at once for want of descriptors, or of room for handshakes of TLS
 	HandedOver  uint64         // connections handed to HTTP
 	Messages    uint64         // whole messages received
-	Writes      uint64         // write(2) calls for frames
+	Writes      uint64         // system calls that wrote frames
 	BytesOut    uint64         // bytes given to them
 	Slow        uint64         // connections closed because they did not read
 	Broken      uint64         // connections that failed while written to
 	Panics      uint64         // panics recovered
 	TLS         uint64         // handshakes of TLS completed
 	TLSFailed   uint64         // handshakes of TLS that failed
+	Crowded     uint64         // connections refused because their address had too many
+	Misproxied  uint64         // connections closed because of a PROXY header: none, a wrong one, or not theirs to send
+	TLSStalled  uint64         // handshakes of TLS closed to make room, because their clients kept silent
 	Closes      map[int]uint64 // connections closed, by code; 1005 had none, 1006 no close frame
 
 	CloseReasons map[CloseReason]uint64 // the same, with why
@@ -105,6 +111,9 @@ func (e *Engine) Stats() Stats {
 		out.Panics += s.panics.Load()
 		out.TLS += s.tlsShaken.Load()
 		out.TLSFailed += s.tlsFailed.Load()
+		out.Crowded += s.crowded.Load()
+		out.Misproxied += s.misproxied.Load()
+		out.TLSStalled += s.tlsStalled.Load()
 		s.mu.Lock()
 		for why, n := range maps.All(s.closes) {
 			out.Closes[why.Code] += n
@@ -117,11 +126,12 @@ func (e *Engine) Stats() Stats {
 
 // ReactorStats are one reactor's.
 type ReactorStats struct {
-	Connections int64
-	Messages    uint64 // whole messages received
-	Writes      uint64 // write(2) calls for frames
-	BytesOut    uint64 // bytes given to them
-	Pending     int    // see Reactor.Pending
+	Connections  int64
+	Messages     uint64 // whole messages received
+	Writes       uint64 // system calls that wrote frames
+	BytesOut     uint64 // bytes given to them
+	Pending      int    // see Reactor.Pending
+	PendingBytes int64  // see Reactor.PendingBytes
 
 	// Lag is how long the last sweep waited for its turn: how late the reactor
 	// is.
@@ -132,11 +142,12 @@ type ReactorStats struct {
 func (r *Reactor) Stats() ReactorStats {
 	s := &r.stats
 	return ReactorStats{
-		Connections: s.connections.Load(),
-		Messages:    s.messages.Load(),
-		Writes:      s.writes.Load(),
-		BytesOut:    s.bytesOut.Load(),
-		Pending:     r.Pending(),
-		Lag:         time.Duration(s.lag.Load()),
+		Connections:  s.connections.Load(),
+		Messages:     s.messages.Load(),
+		Writes:       s.writes.Load(),
+		BytesOut:     s.bytesOut.Load(),
+		Pending:      r.Pending(),
+		PendingBytes: r.PendingBytes(),
+		Lag:          time.Duration(s.lag.Load()),
 	}
 }

@@ -31,7 +31,7 @@ func (r *Reactor) onDeadline(h int32) {
 	r.deadlines[h] = never
 	switch c.stage {
 	case opening:
-		if s := c.secure(); s != nil && s.wire.mode != looped {
+		if s := c.secure(); c.marks&expectant != 0 || s != nil && s.wire.mode != looped {
 			r.destroy(c) // there is no language to tell it in
 			return
 		}

@@ -8,14 +8,41 @@ import (
 	"resound/frame"
 )
 
-// onOpen takes a new connection into the reactor.
-func (r *Reactor) onOpen(g gnet.Conn) {
+// onOpen takes a new connection into the reactor, or one that back brings back
+// from HTTP. It answers whether it is to be closed.
+func (r *Reactor) onOpen(g gnet.Conn, back *returned) (done bool) {
 	c := r.adopt(g)
 	r.deadlines[c.handle] = r.now + r.engine.handshakeSeconds
 	g.SetContext(c)
 	r.stats.sockets.Add(1)
-	if r.engine.speaksTLS(g) {
-		c.tcp = newSecure(r, g)
+	if back != nil {
+		r.takeBack(c, back)
+		return r.resume(c, back)
+	}
+	expects := r.engine.edge.Load().ProxyProtocol != ProxyOff
+	if expects {
+		c.marks |= expectant
+	}
+	// Who may speak for another counts as that one, once it has spoken.
+	if (!expects || !r.believed(c)) && !r.count(c) {
+		return true
+	}
+	if !expects {
+		r.beginTLS(c)
+	}
+	return false
+}
+
+// count counts a connection for the address it comes from. It answers false when
+// there is no way to tell it that its address has too many, and it is to be closed.
+func (r *Reactor) count(c *conn) bool {
+	return r.enter(c, r.directAddr(c)) && (c.marks&tooMany == 0 || !r.engine.speaksTLS(c.tcp))
+}
+
+// beginTLS puts TLS before a connection on a port that speaks it.
+func (r *Reactor) beginTLS(c *conn) {
+	if r.engine.speaksTLS(c.tcp) {
+		c.tcp = newSecure(r, c.tcp)
 	}
 }
 
@@ -51,6 +78,7 @@ func (r *Reactor) onClosed(c *conn) {
 		r.stats.closed(frame.CloseAbnormal, connectionLost)
 		r.dismiss(c.handle)
 	}
+	r.release(c)
 	if s := c.secure(); s != nil {
 		s.wire.end()
 	}
@@ -59,7 +87,7 @@ func (r *Reactor) onClosed(c *conn) {
 	if !c.virtual() {
 		r.stats.sockets.Add(-1)
 	}
-	if c.reads&fragmented != 0 {
+	if c.marks&fragmented != 0 {
 		delete(r.readers, c.handle)
 	}
 	r.conns.Free(c.handle)
@@ -69,6 +97,9 @@ func (r *Reactor) onClosed(c *conn) {
 // the connection is to be closed.
 func (r *Reactor) onTraffic(c *conn) (done bool) {
 	return r.turn(c, func() {
+		if c.marks&expectant != 0 && !r.readProxyHeader(c) {
+			return
+		}
 		if s := c.secure(); s != nil && c.stage < closing && !s.receive(c) {
 			return
 		}
@@ -198,7 +229,7 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.reject(c, rejection)
 		return false
 	}
-	if !r.admits() {
+	if !r.admits() || !r.identify(c) {
 		r.putOff(c)
 		return false
 	}
@@ -206,7 +237,7 @@ func (r *Reactor) accept(c *conn, head []byte) (ok bool) {
 		r.request.DropOffers()
 	}
 	if r.request.Deflates() {
-		c.reads |= deflates
+		c.marks |= deflates
 	}
 	var buf [384]byte
 	r.peer.forget(c.socket())
@@ -279,20 +310,20 @@ func spoil(view []byte) {
 
 // reader returns what reads the next frame of c.
 func (r *Reactor) reader(c *conn) (reader frame.Reader) {
-	if c.reads&fragmented != 0 {
+	if c.marks&fragmented != 0 {
 		reader = r.readers[c.handle]
 	}
-	reader.MaxMessageBytes, reader.Deflates = c.maxMessageBytes, c.reads&deflates != 0
+	reader.MaxMessageBytes, reader.Deflates = c.maxMessageBytes, c.marks&deflates != 0
 	return reader
 }
 
 // keepReader keeps the reader of c while a fragmented message is under way.
 func (r *Reactor) keepReader(c *conn, reader *frame.Reader) {
-	was := c.reads&fragmented != 0
-	c.reads &^= fragmented
+	was := c.marks&fragmented != 0
+	c.marks &^= fragmented
 	switch {
 	case reader.Fragmented():
-		c.reads |= fragmented
+		c.marks |= fragmented
 		r.readers[c.handle] = *reader
 	case was:
 		delete(r.readers, c.handle)

@@ -104,3 +104,32 @@ func TestOneSegmentFollowsThePrefix(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestSweepThatComesDueInATurnIsNotLost: one that is asked for behind the turn's own
+// sweep, and before its mail is taken, has a turn of its own. Lost, it would be the
+// last one of an idle node.
+func TestSweepThatComesDueInATurnIsNotLost(t *testing.T) {
+	o, _ := stopped(loop.Options{})
+	var e *loop.Engine
+	asked := make(chan struct{})
+	e, s, addr := startScript(t, o, func(s *script) {
+		s.onClosed = func(string) { // called by the drain, which stands between the two
+			e.Tick()
+			close(asked)
+		}
+	})
+	client := open(t, addr, "a")
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		e.Drain(4200, "bye", 0)
+	}()
+	wait(t, asked, "the drain")
+	for deadline := time.Now().Add(patience); s.Pending() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the sweep is due and nobody rings for it")
+		}
+	}
+	_ = client.Close()
+	wait(t, drained, "the drain's end")
+}

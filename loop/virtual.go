@@ -2,6 +2,7 @@ package loop
 
 import (
 	"net"
+	"net/netip"
 	"sync/atomic"
 
 	"github.com/panjf2000/gnet/v2"
@@ -44,15 +45,16 @@ type Stream interface {
 type Virtual struct {
 	reactor *Reactor
 	stream  Stream
-	remote  net.Addr
+	remote  netip.AddrPort
 	posted  atomic.Int64 // what the messages in the mailbox take
 	conn    *conn        // owned by the reactor; nil before it is open and once it is closed
 }
 
-// PostOpen opens a virtual connection that writes to s. req must not change any
-// more. An engine that drains calls s.Shut and nothing else. The reactor must
-// have had a connection before: HTTPConn.Reactor is one that has.
-func (r *Reactor) PostOpen(req frame.Request, remote net.Addr, s Stream) *Virtual {
+// PostOpen opens a virtual connection of a client that writes to s. req must not
+// change any more. An engine that drains calls s.Shut and nothing else; a client
+// whose address has too many connections gets no other word than Closed. The reactor
+// must have had a connection before: HTTPConn.Reactor is one that has.
+func (r *Reactor) PostOpen(req frame.Request, remote netip.AddrPort, s Stream) *Virtual {
 	v := &Virtual{reactor: r, stream: s, remote: remote}
 	r.Post(visit(func() { v.open(&req) }))
 	return v
@@ -102,6 +104,12 @@ func (v *Virtual) open(req *frame.Request) {
 		return
 	}
 	v.conn = r.adopt(noSocket{v: v})
+	r.enter(v.conn, v.remote)
+	if v.conn.marks&tooMany != 0 {
+		v.stream.Closed(r.engine.options.LateCode, r.engine.options.LateReason)
+		r.onClosed(v.conn)
+		return
+	}
 	r.establish(v.conn)
 	v.turn(func(r *Reactor, c *conn) { r.handler.OnOpen(c.handle, req) })
 }
@@ -153,7 +161,7 @@ type noSocket struct {
 
 func (n noSocket) Fd() int { return -1 }
 
-func (n noSocket) RemoteAddr() net.Addr { return n.v.remote }
+func (n noSocket) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(n.v.remote) }
 
 func (n noSocket) OutboundBuffered() int { return n.v.stream.Buffered() }
 

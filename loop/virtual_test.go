@@ -3,7 +3,6 @@ package loop_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -75,7 +74,7 @@ func bind(t *testing.T, s *script, addr string) {
 func openVirtual(t *testing.T, s *script, name string) (*loop.Virtual, *paper) {
 	t.Helper()
 	p := newPaper()
-	v := s.PostOpen(frame.Request{Path: []byte("/" + name)}, net.TCPAddrFromAddrPort(netip.MustParseAddrPort("192.0.2.1:99")), p)
+	v := s.PostOpen(frame.Request{Path: []byte("/" + name)}, netip.MustParseAddrPort("192.0.2.1:99"), p)
 	s.do(t, func() {})
 	return v, p
 }
@@ -189,7 +188,7 @@ func TestVirtualConnection(t *testing.T) {
 			"its peer is the one it was opened for",
 			func(t *testing.T, s *script, _ *loop.Virtual, _ *paper) {
 				s.do(t, func() {
-					if got := s.RemoteAddr(s.conns["v"]).String(); got != "192.0.2.1:99" {
+					if got := s.ClientAddr(s.conns["v"]).String(); got != "192.0.2.1:99" {
 						t.Errorf("got %s, want 192.0.2.1:99", got)
 					}
 				})

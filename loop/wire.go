@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -27,19 +26,6 @@ const (
 	handed                 // the HTTP server, on the duplicated socket
 )
 
-// shaking is what the reactor and the goroutine of a handshake share.
-type shaking struct {
-	mu     sync.Mutex
-	fed    sync.Cond
-	in     []byte
-	fd     int
-	closed bool
-	places chan struct{} // held while computing
-}
-
-func (s *shaking) enter() { s.places <- struct{}{} }
-func (s *shaking) leave() { <-s.places }
-
 // errNothing is what reading answers when nothing is there.
 var errNothing error = nothing{}
 
@@ -52,28 +38,6 @@ func (nothing) Temporary() bool { return true }
 
 var _ net.Error = nothing{}
 
-var errShortWrite = errors.New("the socket has no room for a handshake")
-
-// begin is called by the reactor before the goroutine is started.
-func (w *wire) begin(fd int, places chan struct{}, first []byte) {
-	w.shake = &shaking{in: append([]byte(nil), first...), fd: fd, places: places}
-	w.shake.fed.L = &w.shake.mu
-}
-
-// feed is called by the reactor. It answers false when the client sends more than
-// a handshake can be.
-func (w *wire) feed(b []byte) bool {
-	s := w.shake
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.in)+len(b) > maxShakingBytes {
-		return false
-	}
-	s.in = append(s.in, b...)
-	s.fed.Signal()
-	return true
-}
-
 // loop is called by the reactor once the goroutine is done.
 func (w *wire) loop() {
 	w.mode, w.in, w.shake = looped, w.shake.in, nil
@@ -82,14 +46,9 @@ func (w *wire) loop() {
 // end is called by the reactor before the socket is closed: the descriptor's
 // number is about to belong to somebody else.
 func (w *wire) end() {
-	s := w.shake
-	if s == nil {
-		return
+	if w.shake != nil {
+		w.shake.end()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	s.fed.Signal()
 }
 
 func (w *wire) Read(b []byte) (int, error) {
@@ -105,27 +64,6 @@ func (w *wire) Read(b []byte) (int, error) {
 	}
 	n, err := w.file.Read(b)
 	return n, fileError(err)
-}
-
-// read waits for the client and lets others compute meanwhile.
-func (s *shaking) read(b []byte) (int, error) {
-	s.mu.Lock()
-	if len(s.in) == 0 && !s.closed {
-		s.leave()
-		for len(s.in) == 0 && !s.closed {
-			s.fed.Wait()
-		}
-		s.mu.Unlock()
-		s.enter()
-		s.mu.Lock()
-	}
-	defer s.mu.Unlock()
-	if s.closed {
-		return 0, net.ErrClosed
-	}
-	n := copy(b, s.in)
-	s.in = s.in[n:]
-	return n, nil
 }
 
 func (w *wire) Write(b []byte) (int, error) {
@@ -147,21 +85,6 @@ func fileError(err error) error {
 		return os.ErrDeadlineExceeded
 	}
 	return err
-}
-
-// write goes to the socket at once. A handshake's part of some kilobytes always
-// fits the send buffer of a new connection, whoever does not read.
-func (s *shaking) write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return 0, net.ErrClosed
-	}
-	n, err := writeNow(s.fd, b)
-	if err == nil && n < len(b) {
-		err = errShortWrite
-	}
-	return n, err
 }
 
 // Close is called by the HTTP server alone.

@@ -46,7 +46,8 @@ type AppOptions struct {
 	MaxPresenceMemberBytes        int           // bytes of channel_data; zero means 2,048
 	MaxChannelNameBytes           int           // zero means 200
 	MaxEventNameBytes             int           // zero means 200
-	MaxSubscriptionsPerConnection int           // zero means no limit
+	MaxSubscriptionsPerConnection int           // zero means 10,000
+	MaxCachedBytes                int           // memory of last events; zero means 64 MiB
 
 	// Limits of the HTTP API.
 	MaxEventChannels          int // channels of one trigger; zero means 100
@@ -111,6 +112,8 @@ func (o *AppOptions) withDefaults() *AppOptions {
 	orInt(&d.MaxPresenceMemberBytes, 2048)
 	orInt(&d.MaxChannelNameBytes, 200)
 	orInt(&d.MaxEventNameBytes, 200)
+	orInt(&d.MaxSubscriptionsPerConnection, 10_000)
+	orInt(&d.MaxCachedBytes, 64<<20)
 	orInt(&d.MaxWatchlist, 100)
 	orInt(&d.MaxUserIDBytes, 128)
 	orInt(&d.MaxEventChannels, 100)
@@ -170,20 +173,21 @@ type credentials struct {
 func (n *Node) newApp(c AppConfig) *App {
 	a := &App{ID: c.ID, node: n}
 	a.users = channels.NewUsers(a.tellWatchers)
-	a.directory = channels.NewDirectory(edges{a})
+	a.directory = channels.NewDirectory(edges{a, true})
 	a.directory.TellRostersAsText(appendMember)
-	if n.cluster != nil {
-		a.users.Connect(userLink{a})
-		a.directory.Connect(channelLink{a})
-	}
 	a.configure(c)
+	if c := n.bus(); c != nil {
+		a.connect(c)
+	}
 	return a
 }
 
 // configure puts a configuration with the app's id into force.
 func (a *App) configure(c AppConfig) {
 	a.credentials.Store(&credentials{key: c.Key, secret: auth.NewSecret(c.Secret)})
-	a.options.Store(c.Options.withDefaults())
+	o := c.Options.withDefaults()
+	a.directory.LimitCache(int64(o.MaxCachedBytes))
+	a.options.Store(o)
 }
 
 // Key is the app's public key.

@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"strings"
 	"time"
 
 	"resound/channels"
@@ -10,7 +11,10 @@ import (
 
 // channelLink passes on what an app's Directory states. Its methods run with a
 // stripe locked.
-type channelLink struct{ app *App }
+type channelLink struct {
+	app     *App
+	cluster cluster.Adapter
+}
 
 func (l channelLink) channel(name string) cluster.Channel {
 	return cluster.Channel{App: l.app.ID, Name: name}
@@ -18,13 +22,13 @@ func (l channelLink) channel(name string) cluster.Channel {
 
 func (l channelLink) Watch(name string) {
 	kind := channels.KindOf(name)
-	l.app.node.cluster.Watch(l.channel(name), kind.Is(channels.Presence) || kind.Is(channels.Cache))
+	l.cluster.Watch(l.channel(name), kind.Is(channels.Presence) || kind.Is(channels.Cache))
 }
 
-func (l channelLink) Unwatch(name string) { l.app.node.cluster.Unwatch(l.channel(name)) }
+func (l channelLink) Unwatch(name string) { l.cluster.Unwatch(l.channel(name)) }
 
 func (l channelLink) Hold(name string, subscriptions int) {
-	l.app.node.cluster.Hold(l.channel(name), subscriptions, l.counted(name))
+	l.cluster.Hold(l.channel(name), subscriptions, l.counted(name))
 }
 
 func (l channelLink) Recount(name string, subscriptions int) {
@@ -34,49 +38,130 @@ func (l channelLink) Recount(name string, subscriptions int) {
 }
 
 // counted reports whether subscribers are told how many they are.
-func (l channelLink) counted(name string) bool {
-	_, user := userOf(l.channel(name))
-	return !user && l.app.Options().SubscriptionCount && !channels.KindOf(name).Is(channels.Presence)
+func (l channelLink) counted(name string) bool { return l.app.counted(name) }
+
+// counted reports whether the subscribers of a channel are told how many they are.
+func (a *App) counted(name string) bool {
+	return a.Options().SubscriptionCount && !channels.KindOf(name).Is(channels.Presence) && !strings.HasPrefix(name, cluster.UserPrefix)
 }
 
 func (l channelLink) Seat(name string, m *channels.Member) {
-	l.app.node.cluster.Seat(l.channel(name), cluster.Member{ID: m.ID, IDJSON: m.IDJSON, Info: m.Info})
+	l.cluster.Seat(l.channel(name), cluster.Member{ID: m.ID, IDJSON: m.IDJSON, Info: m.Info})
 }
 
 func (l channelLink) Unseat(name, userID string) {
-	l.app.node.cluster.Unseat(l.channel(name), userID)
+	l.cluster.Unseat(l.channel(name), userID)
 }
 
 func (l channelLink) Settled(name, userID string, to channels.Interest) {
 	l.app.node.post(to, &settled{app: l.app, name: name, userID: userID})
 }
 
+func (l channelLink) Inherit(name string, in channels.Inherited) {
+	out := cluster.Inherited{Subscriptions: in.Connections}
+	for _, m := range in.Members {
+		out.Members = append(out.Members, cluster.Member{ID: m.ID, IDJSON: m.IDJSON, Info: m.Info})
+	}
+	if e := in.Kept; e != nil {
+		if left := in.Expires.Sub(l.app.node.Now()); left > 0 {
+			out.Kept = &cluster.Kept{Payload: frame.Payload(e.Frame), Name: e.Name, Data: e.Data, For: left}
+		}
+	}
+	l.cluster.(cluster.Partner).Inherit(l.channel(name), out)
+}
+
 // userLink passes on what an app's Users state: each is the channel that carries
 // what is sent to the user.
-type userLink struct{ app *App }
+type userLink struct {
+	app     *App
+	cluster cluster.Adapter
+}
 
 func (l userLink) channel(id string) cluster.Channel {
 	return cluster.Channel{App: l.app.ID, Name: cluster.UserPrefix + id}
 }
 
 func (l userLink) Watch(id string) {
-	l.app.node.cluster.Watch(l.channel(id), l.app.Options().Watchlist)
+	l.cluster.Watch(l.channel(id), l.app.Options().Watchlist)
 }
 
-func (l userLink) Unwatch(id string) { l.app.node.cluster.Unwatch(l.channel(id)) }
+func (l userLink) Unwatch(id string) { l.cluster.Unwatch(l.channel(id)) }
 
 func (l userLink) Hold(id string, connections int) {
-	l.app.node.cluster.Hold(l.channel(id), connections, false)
+	l.cluster.Hold(l.channel(id), connections, false)
+}
+
+func (l userLink) Inherit(id string, in channels.Inherited) {
+	l.cluster.(cluster.Partner).Inherit(l.channel(id), cluster.Inherited{Subscriptions: in.Connections})
 }
 
 func (l userLink) Settled(id, _ string, to channels.Interest) {
 	l.app.node.post(to, &settled{app: l.app, users: true, name: id})
 }
 
+// bus is what connects the node with others, nil while it is alone.
+func (n *Node) bus() cluster.Adapter {
+	if c := n.cluster.Load(); c != nil {
+		return *c
+	}
+	return nil
+}
+
+// connect makes the app's state that of one node of a cluster.
+func (a *App) connect(c cluster.Adapter) {
+	a.users.Connect(userLink{a, c})
+	a.directory.Connect(channelLink{a, c}, edges{a, false})
+}
+
+// Connect makes a node that is alone one of a cluster while it serves. p was
+// started with the node's Deliverer. It returns when everything was stated: see
+// Partner.Inherit. O(channels, members and users).
+func (n *Node) Connect(p cluster.Partner) {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	var c cluster.Adapter = p
+	n.cluster.Store(&c)
+	for a := range n.Apps {
+		a.connect(c)
+	}
+}
+
+// Disconnect makes the node one that is alone again while it serves. kept tells of
+// the events of cache channels that the cluster has; it may be nil.
+// O(channels, members and users).
+func (n *Node) Disconnect(kept cluster.KeptEvents) {
+	n.reloading.Lock()
+	defer n.reloading.Unlock()
+	if kept != nil {
+		for _, c := range kept.Names() {
+			if a := n.AppByID(c.App); a != nil {
+				a.directory.Recall(c.Name, func() (*channels.CachedEvent, time.Time) { return n.cachedEvent(kept.Last(c)) })
+			}
+		}
+	}
+	for a := range n.statedApps {
+		a.users.Disconnect()
+		a.directory.Disconnect(edges{a, true})
+		a.stated.Store(0)
+	}
+	n.cluster.Store(nil)
+	t := n.apps.Load()
+	n.apps.Store(&appTable{t.byID, t.byKey, make(map[string]*App)})
+}
+
+// cachedEvent makes a kept event one of this node.
+func (n *Node) cachedEvent(k *cluster.Kept) (*channels.CachedEvent, time.Time) {
+	if k == nil {
+		return nil, time.Time{}
+	}
+	return &channels.CachedEvent{Frame: sealed(k.Payload), Name: k.Name, Data: k.Data}, n.Now().Add(k.For)
+}
+
 // publishElsewhere hands a publication that was delivered here to the other
 // nodes. ttl and kept are those of one that is kept.
 func (n *Node) publishElsewhere(channel string, p *Publication, ttl time.Duration, kept *channels.CachedEvent) {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return
 	}
 	out := cluster.Publication{Channel: cluster.Channel{App: p.app.ID, Name: channel}, Payload: frame.Payload(p.frame)}
@@ -86,26 +171,28 @@ func (n *Node) publishElsewhere(channel string, p *Publication, ttl time.Duratio
 	if kept != nil {
 		out.Keep, out.Name, out.Data = ttl, kept.Name, kept.Data
 	}
-	n.cluster.Publish(out)
+	c.Publish(out)
 }
 
 // elsewhere is the number of the app's connections on other nodes.
 func (a *App) elsewhere() int64 {
-	if a.node.cluster == nil {
+	c := a.node.bus()
+	if c == nil {
 		return 0
 	}
-	return a.node.cluster.OtherConnections(a.ID)
+	return c.OtherConnections(a.ID)
 }
 
 // StateConnections tells the cluster how many connections each app has here, if
 // that changed. Call it about once a second.
 func (n *Node) StateConnections() {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return
 	}
 	for a := range n.statedApps {
 		if now := a.Connections(); a.stated.Swap(now) != now {
-			n.cluster.SetConnections(a.ID, now)
+			c.SetConnections(a.ID, now)
 		}
 	}
 	if len(n.apps.Load().leaving) > 0 {
@@ -134,8 +221,9 @@ func (n *Node) Degraded() bool { return n.degraded.Load() }
 // ClusterStats are the counters and gauges of the cluster's adapter; all zero for
 // a node alone.
 func (n *Node) ClusterStats() cluster.Stats {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return cluster.Stats{}
 	}
-	return n.cluster.Stats()
+	return c.Stats()
 }

@@ -44,18 +44,30 @@ func newFakeCluster(t *testing.T, c AppConfig, nodes int, seed uint64, change fu
 
 // replace starts a node in the place of another one, which is not stopped.
 func (f *FakeCluster) replace(i int) {
-	o := Options{
-		NewNonce: func() uint64 { f.nonce++; return f.nonce },
-		Cluster:  f.hub.NewAdapter(),
+	f.adapters[i] = f.hub.NewAdapter()
+	f.nodes[i] = f.newNode(f.adapters[i])
+}
+
+// newNode returns a node that is connected by a, or one that is alone.
+func (f *FakeCluster) newNode(a *local.Adapter) *Fake {
+	o := Options{NewNonce: func() uint64 { f.nonce++; return f.nonce }}
+	if a != nil {
+		o.Cluster = a
 	}
 	f.change(&o)
 	n := newFake(f.t, f.app, o)
 	n.node.options.Now = func() time.Time { return time.Unix(f.clock.Load(), 0) }
 	n.reactor.cluster = f
-	if err := o.Cluster.Start(context.Background(), n.node.Deliverer()); err != nil {
+	if a != nil {
+		f.start(a, n)
+	}
+	return n
+}
+
+func (f *FakeCluster) start(a *local.Adapter, n *Fake) {
+	if err := a.Start(context.Background(), n.node.Deliverer()); err != nil {
 		f.t.Fatal(err)
 	}
-	f.nodes[i], f.adapters[i] = n, o.Cluster.(*local.Adapter)
 }
 
 // pump lets everything arrive that is on its way.

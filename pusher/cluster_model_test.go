@@ -1,7 +1,6 @@
 package pusher
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,17 +48,33 @@ func TestClusterModelWithFaults(t *testing.T) {
 }
 
 func playCluster(t *testing.T, seed uint64, faults bool) {
+	m := newClusterModel(t, seed, modelNodes)
+	for range 400 {
+		m.step(faults)
+	}
+	m.recover()
+	m.end()
+}
+
+func newClusterModel(t *testing.T, seed uint64, nodes int) *clusterModel {
 	m := &clusterModel{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 99)), faulted: -1,
 		hooks: &hookCounts{counts: map[string]int{}},
 		slots: make([]*viewer, modelSlots), gaps: map[string]int{}, pumped: map[string]int{}, excepts: map[int]string{},
 	}
 	c := AppConfig{ID: "1", Key: modelKey, Secret: modelSecret, Options: AppOptions{Watchlist: true, SubscriptionCount: true}}
-	m.cluster = newFakeCluster(t, c, modelNodes, seed, func(o *Options) { o.Webhooks = m.hooks })
-	for range 400 {
-		m.step(faults)
+	m.cluster = newFakeCluster(t, c, nodes, seed, func(o *Options) { o.Webhooks = m.hooks })
+	return m
+}
+
+func (m *clusterModel) steps(n int) {
+	for range n {
+		m.step(false)
 	}
-	m.recover()
+}
+
+// end closes everything and checks that nothing stays.
+func (m *clusterModel) end() {
 	m.check()
 	for i := range m.slots {
 		m.closeSlot(i)
@@ -154,7 +169,7 @@ func (m *clusterModel) step(faults bool) {
 	case v == nil && n < 80:
 		m.open(i)
 	case v == nil || n < 10:
-		m.cluster.nodes[m.rnd.IntN(modelNodes)].reactor.pumpSome()
+		m.cluster.nodes[m.rnd.IntN(len(m.cluster.nodes))].reactor.pumpSome()
 		m.readAll()
 	case n < 35:
 		m.subscribe(v, modelChannels[m.rnd.IntN(len(modelChannels))])
@@ -179,7 +194,7 @@ func (m *clusterModel) step(faults bool) {
 	}
 }
 
-func (m *clusterModel) open(i int) { m.openAt(i, m.cluster.nodes[m.rnd.IntN(modelNodes)]) }
+func (m *clusterModel) open(i int) { m.openAt(i, m.cluster.nodes[m.rnd.IntN(len(m.cluster.nodes))]) }
 
 // openAt connects, and moves nothing else on.
 func (m *clusterModel) openAt(i int, n *Fake) {
@@ -285,7 +300,7 @@ func (m *clusterModel) each(channel string, do func(v *viewer, s *seen)) {
 
 func (m *clusterModel) trigger(channel string) {
 	m.readAll()
-	n := m.cluster.nodes[m.rnd.IntN(modelNodes)]
+	n := m.cluster.nodes[m.rnd.IntN(len(m.cluster.nodes))]
 	m.events++
 	event := Event{Channel: channel, Name: fmt.Sprintf(`"e%d"`, m.events), Data: `"x"`}
 	if v := m.slots[m.rnd.IntN(modelSlots)]; v != nil && m.rnd.IntN(3) == 0 {
@@ -327,7 +342,7 @@ func (m *clusterModel) signInAs(v *viewer, user string) {
 
 func (m *clusterModel) triggerUser() {
 	m.readAll()
-	n := m.cluster.nodes[m.rnd.IntN(modelNodes)]
+	n := m.cluster.nodes[m.rnd.IntN(len(m.cluster.nodes))]
 	user := fmt.Sprint("u", m.rnd.IntN(modelUsers))
 	m.events++
 	event := Event{Channel: cluster.UserPrefix + user, Name: fmt.Sprintf(`"e%d"`, m.events), Data: `"x"`}
@@ -712,12 +727,12 @@ func (m *clusterModel) checkChannel(channel string) {
 	})
 	last := ""
 	for _, n := range m.cluster.nodes {
-		o, err := n.node.cluster.Channel(context.Background(), cluster.Channel{App: "1", Name: channel})
-		if err != nil || o.Subscriptions != subscriptions || o.Users != len(users) {
-			m.fatalf("%s: got %+v, %v, want %d subscriptions of %v", channel, o, err, subscriptions, users)
+		o := n.node.Channel(n.app, channel)
+		if o.Subscriptions != subscriptions || o.Users != len(users) {
+			m.fatalf("%s: got %+v, want %d subscriptions of %v", channel, o, subscriptions, users)
 		}
-		if o.Kept != nil {
-			last = o.Kept.Name
+		if o.Cached != nil {
+			last = o.Cached.Name
 		}
 	}
 	m.each(channel, func(v *viewer, s *seen) {

@@ -50,7 +50,7 @@ func TestAnAppRemovedFromOneNodeLeavesTheCluster(t *testing.T) {
 	if list, err := f.adapters[1].Members(context.Background(), c); err != nil || len(list) != 0 {
 		t.Errorf("members: got %v, %v", list, err)
 	}
-	if rows, err := f.adapters[1].Channels(context.Background(), "1", ""); err != nil || len(rows) != 0 {
+	if rows, err := f.adapters[1].Channels(context.Background(), "1", "", 1<<20); err != nil || len(rows) != 0 {
 		t.Errorf("channels: got %v, %v", rows, err)
 	}
 	if got := there.node.AppConnections(there.app); got != 0 {
@@ -83,7 +83,7 @@ func TestAnAppIsRemovedDuringAnOutage(t *testing.T) {
 	f.pump()
 	here.node.StateConnections()
 	f.pump()
-	if rows, err := f.adapters[1].Channels(context.Background(), "1", ""); err != nil || len(rows) != 0 {
+	if rows, err := f.adapters[1].Channels(context.Background(), "1", "", 1<<20); err != nil || len(rows) != 0 {
 		t.Errorf("channels: got %v, %v", rows, err)
 	}
 	if _, err := here.node.Reload(Limits{}, []AppConfig{config}); err != nil {

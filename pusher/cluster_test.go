@@ -56,6 +56,34 @@ func TestCountsOfAClusterArePaced(t *testing.T) {
 	}
 }
 
+// TestSubscriptionsThatWaitAreCounted: a subscription that waits for the cluster is
+// held from the start, by its node, and gone once when it ends, waiting or not.
+func TestSubscriptionsThatWaitAreCounted(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	expect := func(when string, want int64) {
+		t.Helper()
+		if got := f.nodes[0].app.Stats().Subscriptions; got != want {
+			t.Errorf("%s: %d subscriptions, want %d", when, got, want)
+		}
+	}
+	subscribe := func(channel string) *fakeConn {
+		c := f.nodes[0].Open("k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"` + channel + `"}}`)
+		return c
+	}
+	stays, leaves := subscribe("news"), subscribe("cache-news")
+	expect("while they wait", 2)
+	f.pump()
+	expect("when they are answered", 2)
+	stays.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	leaves.Send(`{"event":"pusher:unsubscribe","data":{"channel":"cache-news"}}`)
+	expect("after one ended", 1)
+	subscribe("other").Drop()
+	stays.Drop()
+	f.pump()
+	expect("after all ended", 0)
+}
+
 // TestTheLastCountOfANodeIsTold: a node whose own subscribers all left while their
 // count was held back tells it all the same, and then forgets the channel.
 func TestTheLastCountOfANodeIsTold(t *testing.T) {

@@ -114,10 +114,7 @@ func (d deliverer) state(s *cluster.Snapshot) *channels.State {
 		return nil
 	}
 	out := &channels.State{Seq: s.Seq, Members: members(s.Members), Partial: s.Partial}
-	if s.Kept != nil {
-		out.Kept = &channels.CachedEvent{Frame: sealed(s.Kept.Payload), Name: s.Kept.Name, Data: s.Kept.Data}
-		out.Expires = d.node.Now().Add(s.Kept.For)
-	}
+	out.Kept, out.Expires = d.node.cachedEvent(s.Kept)
 	return out
 }
 
@@ -166,7 +163,7 @@ func (d deliverer) Decided(e cluster.Edge) {
 		return
 	}
 	if _, ok := userOf(e.Channel); !ok {
-		d.node.hook(a, Hook{Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
+		d.node.hook(a, Hook{ID: e.ID, Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
 	}
 }
 
@@ -190,7 +187,7 @@ func (d deliverer) Unseated(c cluster.Channel, userID string) {
 // one is told to nobody.
 func (d deliverer) Counted(c cluster.Channel, subscriptions int, number uint64) {
 	a := d.app(c)
-	if a == nil || subscriptions == 0 || !(channelLink{a}).counted(c.Name) {
+	if a == nil || subscriptions == 0 || !a.counted(c.Name) {
 		return
 	}
 	var p *Publication
@@ -199,8 +196,9 @@ func (d deliverer) Counted(c cluster.Channel, subscriptions int, number uint64) 
 			d.node.post(to, p)
 		}
 	})
-	if p != nil {
-		d.node.cluster.Publish(cluster.Publication{Channel: c, Payload: frame.Payload(p.frame), Counted: number})
+	bus := d.node.bus()
+	if p != nil && bus != nil {
+		bus.Publish(cluster.Publication{Channel: c, Payload: frame.Payload(p.frame), Counted: number})
 		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions})
 	}
 }

@@ -47,6 +47,17 @@ func (r *fakeReactor) Pending() int {
 	return len(r.mail)
 }
 
+func (r *fakeReactor) PendingBytes() (n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, item := range r.mail {
+		if p, ok := item.(*Publication); ok {
+			n += int64(p.PostedBytes())
+		}
+	}
+	return n
+}
+
 func (r *fakeReactor) Now() uint32 { return r.now }
 
 func (r *fakeReactor) Deflates(int32) bool { return r.deflates }

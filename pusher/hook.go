@@ -13,6 +13,7 @@ type Webhooks interface {
 //
 // Pusher: webhooks.
 type Hook struct {
+	ID            string // of an event that may be told twice, empty for others
 	Name          string
 	Channel       string
 	UserID        string // member_added, member_removed, and client_event in presence channels
@@ -59,10 +60,13 @@ func (s *Shard) clientEventHook(ss *session, e *Event, name string) {
 // edges passes on what happens in an app's Directory. Its methods run with a
 // stripe locked. In a cluster the webhooks come from Node.Decided and
 // Node.Counted instead, as these edges come to every node.
-type edges struct{ app *App }
+type edges struct {
+	app     *App
+	decides bool // the node is alone
+}
 
 func (e edges) hook(h Hook) {
-	if e.app.node.cluster == nil {
+	if e.decides {
 		e.app.node.hook(e.app, h)
 	}
 }

@@ -93,6 +93,9 @@ func (s *Shard) OnMessage(conn int32, text bool, payload []byte) {
 		s.sendError(conn, ErrMessageFormat)
 	}
 	// Reverb: any other event is silently ignored.
+	if s.node.options.Trace != nil && s.session(conn).app != nil { // it is open still
+		s.traceConn(conn, "Message Handled", "")
+	}
 }
 
 // harmless reports whether an event that means nothing here has a form that

@@ -13,15 +13,19 @@ import (
 )
 
 // ErrOverloaded is returned by Trigger when a reactor that would have to
-// deliver already has Options.MaxPendingPublications waiting. Try again later.
+// deliver already has Options.MaxPendingPublications or MaxPendingBytes waiting.
+// Try again later.
 var ErrOverloaded = errors.New("too many publications are waiting to be delivered")
 
 // Mailbox is the door into one reactor. Post may be called from any goroutine,
 // returns at once, and keeps the order of the calls of one goroutine.
 type Mailbox interface {
 	Post(item any)
-	// Pending is the number of posted items not yet taken.
+	// Pending is the number of posted items not yet finished.
 	Pending() int
+	// PendingBytes is the memory of publications that were posted and have not
+	// left, sent or dropped.
+	PendingBytes() int64
 }
 
 // Options of a Node.
@@ -34,6 +38,10 @@ type Options struct {
 
 	// MaxPendingPublications bounds each mailbox. Zero means 65,536.
 	MaxPendingPublications int
+
+	// MaxPendingBytes bounds the memory of the publications that wait for a
+	// reactor; the last one may pass it. Zero means 32 MiB.
+	MaxPendingBytes int64
 
 	// Compression makes compressed frames of publications for the connections
 	// that take them. Off, nobody is asked.
@@ -65,11 +73,12 @@ type Node struct {
 	options   Options
 	apps      atomic.Pointer[appTable]
 	mailboxes []Mailbox
-	cluster   cluster.Adapter // nil: the node is alone
+	cluster   atomic.Pointer[cluster.Adapter] // nil: the node is alone
 
 	limits      atomic.Pointer[Limits]
 	reloading   sync.Mutex
 	webhooks    atomic.Pointer[Webhooks] // nil while there are none
+	listings    chan struct{}            // of Channels under way
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
 	connections atomic.Int64
 	draining    atomic.Bool
@@ -92,12 +101,15 @@ func NewNode(o Options) (*Node, error) {
 	if o.NewNonce == nil {
 		o.NewNonce = newNonce
 	}
-	n := &Node{options: o, cluster: o.Cluster}
+	n := &Node{options: o, listings: make(chan struct{}, maxListings)}
+	if o.Cluster != nil {
+		n.cluster.Store(&o.Cluster)
+	}
 	if o.Webhooks != nil {
 		n.SetWebhooks(o.Webhooks)
 	}
 	n.apps.Store(newAppTable(0))
-	if _, err := n.Reload(Limits{o.MaxConnections, o.MaxPendingPublications}, o.Apps); err != nil {
+	if _, err := n.Reload(Limits{o.MaxConnections, o.MaxPendingPublications, o.MaxPendingBytes}, o.Apps); err != nil {
 		return nil, err
 	}
 	return n, nil
@@ -171,13 +183,17 @@ type Event struct {
 	Data    string   // JSON token: a string for server events, anything for client events
 	UserID  string   // JSON token, or empty for none
 	Except  SocketID // connection that must not receive it
+
+	// Admitted says that Overloaded was asked: the event is not refused, so that
+	// what goes to several channels goes to all or none.
+	Admitted bool
 }
 
 // Trigger sends an event of the application to every subscriber of its channel
 // and keeps it when it is a cache channel. It returns once the event waits in
 // the mailboxes of the reactors concerned and, in a cluster, on its way to the
 // other nodes. Events triggered one after the other arrive in that order on each
-// connection. The only error is ErrOverloaded.
+// connection. The only error is ErrOverloaded, and not for Event.Admitted.
 func (n *Node) Trigger(a *App, e Event) error {
 	n.trace("Broadcasting To", e.Channel, e.Data)
 	if err := n.trigger(a, e); err != nil {
@@ -196,7 +212,7 @@ func (n *Node) trigger(a *App, e Event) error {
 		return n.publish(a, e, appendServerEvent)
 	}
 	to := a.directory.Interest(e.Channel)
-	if n.overloaded(to) {
+	if !e.Admitted && n.overloaded(to) {
 		return ErrOverloaded
 	}
 	p := newPublication(a, e, appendServerEvent)
@@ -215,10 +231,10 @@ func (n *Node) trigger(a *App, e Event) error {
 // Pusher: server-to-user messages.
 func (n *Node) triggerUser(a *App, user string, e Event) error {
 	to := a.users.Interest(user)
-	if n.overloaded(to) {
+	if !e.Admitted && n.overloaded(to) {
 		return ErrOverloaded
 	}
-	if to != 0 || n.cluster != nil {
+	if to != 0 || n.bus() != nil {
 		p := newPublication(a, e, appendServerEvent)
 		channel := p.name
 		p.audience, p.name = toUser, cloned(user)
@@ -231,10 +247,10 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 // publish sends an event that is not kept.
 func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 	to := a.directory.Interest(e.Channel)
-	if to == 0 && n.cluster == nil {
+	if to == 0 && n.bus() == nil {
 		return nil
 	}
-	if n.overloaded(to) {
+	if !e.Admitted && n.overloaded(to) {
 		return ErrOverloaded
 	}
 	p := newPublication(a, e, encode)
@@ -244,9 +260,9 @@ func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 }
 
 func (n *Node) overloaded(to channels.Interest) bool {
-	limit := n.limits.Load().MaxPendingPublications
+	l := n.limits.Load()
 	for i, m := range n.mailboxes {
-		if to.Has(i) && m.Pending() >= limit {
+		if to.Has(i) && (m.Pending() >= l.MaxPendingPublications || m.PendingBytes() >= l.MaxPendingBytes) {
 			n.refused.Add(1)
 			return true
 		}
@@ -280,8 +296,8 @@ func (n *Node) TerminateUser(a *App, userID string) error {
 		return ErrOverloaded
 	}
 	n.post(n.everywhere(), &terminateUser{app: a, userID: userID})
-	if n.cluster != nil {
-		n.cluster.Terminate(a.ID, userID)
+	if c := n.bus(); c != nil {
+		c.Terminate(a.ID, userID)
 	}
 	return nil
 }

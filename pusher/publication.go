@@ -29,6 +29,18 @@ type deflated struct {
 	frame []byte
 }
 
+// publicationBytes is what a publication takes beside its frame and its name.
+const publicationBytes = 176
+
+// PostedBytes is the memory of the publication, for the bound on what waits.
+func (p *Publication) PostedBytes() int {
+	n := publicationBytes + len(p.name) + cap(p.frame)
+	if p.deflated != nil {
+		n += len(p.frame) // the compressed form is no longer
+	}
+	return n
+}
+
 // plain is the frame as it is.
 func (p *Publication) plain() []byte { return p.frame }
 

@@ -2,6 +2,8 @@ package pusher
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +17,22 @@ import (
 // cluster is out of reach.
 const queryTimeout = time.Second
 
+// Limits of Channels: rows of one answer, how long the cluster may take for them, and
+// how many are asked for at a time.
+const (
+	MaxListedChannels = 1_000_000
+	listTimeout       = 10 * time.Second
+	maxListings       = 4
+)
+
+var (
+	// ErrTooManyChannels means that there are more than MaxListedChannels.
+	ErrTooManyChannels = fmt.Errorf("more than %d channels", MaxListedChannels)
+
+	// ErrListTimeout means that the list was not there in time.
+	ErrListTimeout = fmt.Errorf("the list of channels was not complete within %v", listTimeout)
+)
+
 // AppConnections is the number of open connections of the app, those on other nodes
 // as of about a second ago.
 func (n *Node) AppConnections(a *App) int64 { return a.Connections() + a.elsewhere() }
@@ -22,19 +40,20 @@ func (n *Node) AppConnections(a *App) int64 { return a.Connections() + a.elsewhe
 // Channel returns the occupancy of a channel in the whole cluster; all zero when
 // it is vacant.
 func (n *Node) Channel(a *App, name string) channels.Occupancy {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return a.directory.Channel(name, n.Now()) // Fast path.
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	return n.channel(ctx, a, name)
+	return n.channel(ctx, c, a, name)
 }
 
-func (n *Node) channel(ctx context.Context, a *App, name string) channels.Occupancy {
+func (n *Node) channel(ctx context.Context, c cluster.Adapter, a *App, name string) channels.Occupancy {
 	if strings.HasPrefix(name, cluster.UserPrefix) {
 		return channels.Occupancy{} // a user is no channel to the application
 	}
-	o, err := n.cluster.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
+	o, err := c.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
 	if err != nil {
 		return a.directory.Channel(name, n.Now())
 	}
@@ -53,7 +72,8 @@ func occupancy(o *cluster.Occupancy) channels.Occupancy {
 // AppendChannels appends the occupancy of each channel to dst. In a cluster they
 // are asked for together.
 func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) []channels.Occupancy {
-	if n.cluster == nil || len(names) == 1 {
+	c := n.bus()
+	if c == nil || len(names) == 1 {
 		for _, name := range names {
 			dst = append(dst, n.Channel(a, name))
 		}
@@ -64,37 +84,57 @@ func (n *Node) AppendChannels(dst []channels.Occupancy, a *App, names []string) 
 	all := make([]channels.Occupancy, len(names))
 	var asked sync.WaitGroup
 	for i, name := range names {
-		asked.Go(func() { all[i] = n.channel(ctx, a, name) })
+		asked.Go(func() { all[i] = n.channel(ctx, c, a, name) })
 	}
 	asked.Wait()
 	return append(dst, all...)
 }
 
 // Channels returns the channels that are occupied in the cluster and whose names
-// begin with prefix, in no particular order and without cached events. O(channels).
-func (n *Node) Channels(a *App, prefix string) []channels.NamedOccupancy {
-	if n.cluster == nil {
-		return a.directory.Channels(prefix)
+// begin with prefix, in no particular order and without cached events, or
+// ErrTooManyChannels or ErrListTimeout. O(channels).
+func (n *Node) Channels(a *App, prefix string) ([]channels.NamedOccupancy, error) {
+	c := n.bus()
+	if c == nil {
+		return n.ownChannels(a, prefix)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
 	defer cancel()
-	rows, err := n.cluster.Channels(ctx, a.ID, cloned(prefix))
-	if err != nil {
-		return a.directory.Channels(prefix)
+	select {
+	case n.listings <- struct{}{}:
+		defer func() { <-n.listings }()
+	case <-ctx.Done():
+		return nil, ErrListTimeout
 	}
-	out := make([]channels.NamedOccupancy, 0, len(rows))
+	rows, err := c.Channels(ctx, a.ID, cloned(prefix), MaxListedChannels)
+	switch {
+	case errors.Is(err, cluster.ErrTooMany):
+		return nil, ErrTooManyChannels
+	case err != nil && ctx.Err() != nil:
+		return nil, ErrListTimeout
+	case err != nil:
+		return n.ownChannels(a, prefix)
+	}
+	out := make([]channels.NamedOccupancy, len(rows))
 	for i := range rows {
-		if !strings.HasPrefix(rows[i].Name, cluster.UserPrefix) {
-			out = append(out, channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)})
-		}
+		out[i] = channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)}
 	}
-	return out
+	return out, nil
+}
+
+func (n *Node) ownChannels(a *App, prefix string) ([]channels.NamedOccupancy, error) {
+	list := a.directory.Channels(prefix)
+	if len(list) > MaxListedChannels {
+		return nil, ErrTooManyChannels
+	}
+	return list, nil
 }
 
 // Members returns the roster of a presence channel in the order of joining; ok is
 // false when the channel is vacant.
 func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
-	if n.cluster == nil {
+	c := n.bus()
+	if c == nil {
 		return a.directory.Members(name)
 	}
 	if !channels.KindOf(name).Is(channels.Presence) {
@@ -102,7 +142,7 @@ func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
-	found, err := n.cluster.Members(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
+	found, err := c.Members(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
 	if err != nil {
 		return a.directory.Members(name)
 	}
@@ -114,10 +154,10 @@ func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
 func (n *Node) Present(a *App, name, userID string) bool {
 	switch {
 	case userID == "":
-		return a.directory.Channel(name, n.Now()).Occupied() || n.cluster != nil && n.Channel(a, name).Occupied()
+		return a.directory.Channel(name, n.Now()).Occupied() || n.bus() != nil && n.Channel(a, name).Occupied()
 	case a.directory.IsMember(name, userID):
 		return true
-	case n.cluster == nil || a.directory.Channel(name, n.Now()).Occupied():
+	case n.bus() == nil || a.directory.Channel(name, n.Now()).Occupied():
 		return false // the roster here is the cluster's
 	}
 	list, _ := n.Members(a, name)

@@ -15,6 +15,7 @@ const (
 type Limits struct {
 	MaxConnections         int64 // see Options
 	MaxPendingPublications int   // see Options; zero means 65,536
+	MaxPendingBytes        int64 // see Options; zero means 32 MiB
 }
 
 // Reload replaces the limits and the apps. An app whose id stays keeps its
@@ -44,7 +45,7 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 		switch {
 		case a == nil:
 			a = n.newApp(c)
-		case n.cluster != nil && c.Options.Watchlist && !a.Options().Watchlist:
+		case n.bus() != nil && c.Options.Watchlist && !a.Options().Watchlist:
 			asking = append(asking, a)
 			a.configure(c)
 		default:
@@ -56,7 +57,7 @@ func (n *Node) Reload(l Limits, apps []AppConfig) (removed []*App, err error) {
 	for id, a := range old.byID {
 		if next.byID[id] == nil {
 			removed = append(removed, a)
-			if n.cluster != nil {
+			if n.bus() != nil {
 				next.leaving[id] = a
 			}
 		}
@@ -87,6 +88,9 @@ func (n *Node) forgetApps() {
 func (n *Node) setLimits(l Limits) {
 	if l.MaxPendingPublications == 0 {
 		l.MaxPendingPublications = 65_536
+	}
+	if l.MaxPendingBytes == 0 {
+		l.MaxPendingBytes = 32 << 20
 	}
 	n.limits.Store(&l)
 }

@@ -1,6 +1,8 @@
 package pusher
 
 import (
+	"net/netip"
+	"strings"
 	"time"
 
 	"resound/channels"
@@ -90,6 +92,27 @@ func (s *Shard) traceConn(conn int32, what, payload string) {
 	}
 }
 
+// traceOpen tells of a new connection: where its client is, if the reactor knows,
+// and the page's origin.
+func (s *Shard) traceOpen(conn int32, origin string) {
+	if s.node.options.Trace == nil {
+		return
+	}
+	text := origin
+	if r, ok := s.reactor.(interface {
+		ClientAddr(conn int32) netip.AddrPort
+	}); ok {
+		if a := r.ClientAddr(conn); a.IsValid() {
+			from := a.String()
+			if a.Port() == 0 {
+				from = a.Addr().String() // a proxy told no more
+			}
+			text = strings.TrimSpace("from " + from + " " + origin)
+		}
+	}
+	s.traceConn(conn, "Connection Established", text)
+}
+
 // OnOpen admits a connection to the app its path names, or refuses it with an
 // error and the error's close code.
 //
@@ -115,7 +138,7 @@ func (s *Shard) OnOpen(conn int32, req *frame.Request) {
 		ss.more().authorizeBy = s.reactor.Now() + seconds(o.AuthorizedConnectionsTimeout)
 	}
 	s.touch(conn, ss)
-	s.traceConn(conn, "Connection Established", view(req.Origin))
+	s.traceOpen(conn, view(req.Origin))
 	s.send(conn, func(dst []byte) []byte {
 		return appendEstablished(dst, s.socketID(conn), int(seconds(o.ActivityTimeout)))
 	})

@@ -345,6 +345,46 @@ func TestSubscribingAgainRepeatsNothing(t *testing.T) {
 	}
 }
 
+// TestOverloadCountsBytes: large events fill a mailbox long before many do, and
+// what was admitted as a whole is not refused half-way.
+func TestOverloadCountsBytes(t *testing.T) {
+	f := NewFake(t, "1", "k", "s", AppOptions{})
+	f.node.setLimits(Limits{MaxPendingBytes: 100_000})
+	c := f.Open("k", "")
+	c.Next()
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	c.Next()
+	large := Event{Channel: "news", Name: `"e"`, Data: `"` + strings.Repeat("x", 30_000) + `"`}
+	for i := range 6 {
+		err := f.node.Trigger(f.app, large)
+		if refused := err == ErrOverloaded; refused != (i >= 4) || err != nil && !refused {
+			t.Errorf("event %d of 30 KB: got %v", i, err)
+		}
+	}
+	if !f.node.Overloaded(f.app, []string{"other", "news"}) || f.node.Overloaded(f.app, []string{"other"}) {
+		t.Error("only a channel that somebody waits for is overloaded")
+	}
+	f.reactor.shard.OnMessage(c.handle, true, []byte(`{"event":"client-x","channel":"news","data":{}}`))
+	if got := c.Next(); !strings.Contains(got, "4301") {
+		t.Errorf("a client event under overload: got %.100s", got)
+	}
+	if n := f.node.Refused(); n != 4 {
+		t.Errorf("%d publications are counted as refused, want 4", n)
+	}
+	large.Admitted = true
+	if err := f.node.Trigger(f.app, large); err != nil {
+		t.Errorf("an event that was admitted: got %v", err)
+	}
+	for range 5 {
+		if got := c.Next(); !strings.Contains(got, "xxx") {
+			t.Errorf("got %.100s, want the five events", got)
+		}
+	}
+	if err := f.node.Trigger(f.app, large); err != nil {
+		t.Errorf("once all is delivered: got %v", err)
+	}
+}
+
 // TestPresenceIsRefusedUnderOverload: members who come and go cannot fill a
 // mailbox without bound.
 func TestPresenceIsRefusedUnderOverload(t *testing.T) {

@@ -21,6 +21,8 @@ type AppStats struct {
 	SentBytes     uint64         // their frames
 	ClientEvents  uint64         // events of clients that were relayed
 	Triggered     uint64         // events the application triggered here
+	CachedBytes   int64          // memory of the last events of cache channels
+	CacheDropped  uint64         // last events that were not kept, see AppOptions.MaxCachedBytes
 	Errors        map[int]uint64 // errors told to clients, by code
 
 	Requests      uint64 // requests of the HTTP API, once the app was known
@@ -93,6 +95,8 @@ func (a *App) Stats() AppStats {
 	out := AppStats{
 		Connections:   a.connections.Load(),
 		Triggered:     c.triggered.Load(),
+		CachedBytes:   a.directory.CachedBytes(),
+		CacheDropped:  a.directory.CacheDropped(),
 		Requests:      c.requests.Load(),
 		RequestBytes:  c.requestBytes.Load(),
 		ResponseBytes: c.responseBytes.Load(),

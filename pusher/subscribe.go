@@ -93,7 +93,7 @@ func (s *Shard) checkSubscription(conn int32, ss *session, sub *subscription, ki
 		return ErrChannelName
 	case kind.Is(channels.Private) && !s.authorized(conn, app, sub, kind):
 		return ErrUnauthorized
-	case o.MaxSubscriptionsPerConnection > 0 && ss.subscriptions.Len() >= o.MaxSubscriptionsPerConnection &&
+	case ss.subscriptions.Len() >= o.MaxSubscriptionsPerConnection &&
 		!ss.app.registry.Subscribed(conn, sub.channel):
 		return ErrSubscriptions
 	}
@@ -142,6 +142,7 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 		}
 	} else {
 		d := directory.Subscribe(sub.channel, s.index, now)
+		ss.app.tally.subscriptions.Add(1)
 		if d.Waiting {
 			registry.Subscribe(conn, d.Name, channels.Waiting)
 			return
@@ -150,7 +151,6 @@ func (s *Shard) subscribe(conn int32, ss *session, sub *subscription, kind chann
 			d.Since = 0
 		}
 		registry.Subscribe(conn, d.Name, d.Since)
-		ss.app.tally.subscriptions.Add(1)
 		kept = d.Cached
 	}
 	s.subscribed(conn, sub.channel, kind, kept)

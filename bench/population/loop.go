@@ -48,8 +48,9 @@ func (p *Population) run() {
 
 // waitReady asks without blocking first: while deliveries stream in there is
 // nearly always something, and then the scheduler need not be told of a block.
+// epoll_wait itself is not on every architecture; without a mask epoll_pwait is it.
 func waitReady(epollFD int, events []unix.EpollEvent, timeout int) (int, error) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_WAIT, uintptr(epollFD),
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epollFD),
 		uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if errno == 0 && n > 0 {
 		return int(n), nil

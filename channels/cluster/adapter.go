@@ -10,6 +10,9 @@ import (
 // about: answer from what this node knows.
 var ErrDegraded = errors.New("the cluster's state is out of reach")
 
+// ErrTooMany is returned by Adapter.Channels when there are more than it may return.
+var ErrTooMany = errors.New("too many channels")
+
 // UserPrefix begins the names of the channels that stand for users.
 //
 // Pusher: server-to-user messages.
@@ -62,6 +65,9 @@ type Edge struct {
 	Kind    EdgeKind
 	Member  Member // MemberAdded and MemberRemoved
 	Seq     uint64 // rises with every edge and kept publication of the channel, for ever
+
+	// ID names an edge that Decided may be told twice; empty for others.
+	ID string
 }
 
 // Snapshot is a channel's state in the cluster after everything up to Seq.
@@ -146,13 +152,45 @@ type Adapter interface {
 	SetConnections(app string, connections int64)
 	OtherConnections(app string) int64
 
+	// Describe states a text about this node, for others to show; only the latest
+	// counts. It leaves with the next heartbeat, outlives outages, and is gone when
+	// the node is. The error says that it exceeds MaxDescriptionBytes.
+	Describe(text string) error
+
 	// Queries ask the shared state, never another node. They return ErrDegraded
-	// when it is out of reach.
+	// when it is out of reach. Channels returns at most limit rows, in no order, or
+	// ErrTooMany; channels that stand for users are not among them.
 	Channel(ctx context.Context, c Channel) (Occupancy, error)
-	Channels(ctx context.Context, app, prefix string) ([]NamedOccupancy, error)
+	Channels(ctx context.Context, app, prefix string, limit int) ([]NamedOccupancy, error)
 	Members(ctx context.Context, c Channel) ([]Member, error)
 
+	// Nodes returns the nodes of the cluster, this one included, by name; the first
+	// MaxNodes when there are more.
+	Nodes(ctx context.Context) ([]Node, error)
+
 	Stats() Stats
+}
+
+// Inherited is what a node decided of a channel while it was alone.
+type Inherited struct {
+	Subscriptions int
+	Members       []Member // in the order of joining
+	Kept          *Kept
+}
+
+// Partner is an Adapter that a node can connect to while it serves.
+type Partner interface {
+	Adapter
+
+	// Inherit states all that the node has of a channel. Nobody is told that it was
+	// decided, as the node told before. Each member is answered by Deliverer.Seated.
+	Inherit(c Channel, in Inherited)
+}
+
+// KeptEvents are the last events of cache channels. Safe for concurrent use.
+type KeptEvents interface {
+	Names() []Channel
+	Last(c Channel) *Kept // nil when there is none
 }
 
 // Stats are an adapter's counters since it was made, and gauges. Publications
@@ -195,7 +233,8 @@ type Deliverer interface {
 	Edge(e Edge)
 
 	// Decided is told to the one node whose statement made the edge, or which
-	// cleaned up after the node that is gone, watching or not.
+	// cleaned up after the node that is gone, watching or not. An adapter may promise
+	// more: see its options.
 	Decided(e Edge)
 
 	// Seated answers Seat: the user is a member as of edge seq, at the latest. Where

@@ -115,8 +115,8 @@ others' latency before and during the storm. A lost event makes the run fail.`,
 func newSoak() *cobra.Command {
 	return newScenario("soak", "A mix of all for a long time",
 		`Streams events to all connections while others subscribe to many channels, come
-and go on a presence channel, and drop and return. Fails when the server's memory
-or descriptors grow, or when a delivery is lost, repeated or out of order.`,
+and go on a presence channel, and drop and return. Fails when the server's memory,
+descriptors or goroutines grow, or when a delivery is lost, repeated or out of order.`,
 		bench.Soak, func(cmd *cobra.Command, s *bench.Settings) {
 			connectionFlags(cmd, s, "1000")
 			cmd.Flags().DurationVar(&s.Duration, "duration", 0, "how long (default 1h)")
@@ -135,6 +135,19 @@ go to all other connections as in fanout. The ratio of the two is the webhook's.
 			cmd.Flags().Float64Var(&s.Rate, "rate", 0, "client events per second, up to 20000 (default 5500)")
 			payloadFlag(cmd, s)
 			roundFlags(cmd, s)
+		})
+}
+
+func newWatched() *cobra.Command {
+	return newScenario("watched", "What an open dashboard and scraped metrics cost the fan-out of a spawned server",
+		`Events go to all connections as in fanout. In every other round a page of the
+dashboard is open, with its figures and its tail of events, and /metrics is scraped
+every second. The ratio of the two is what looking costs.`,
+		bench.Watched, func(cmd *cobra.Command, s *bench.Settings) {
+			connectionFlags(cmd, s, "10000")
+			payloadFlag(cmd, s)
+			cmd.Flags().Var((*secondsValue)(&s.Duration), "seconds", "length of a round (default 3)")
+			cmd.Flags().IntVar(&s.Rounds, "rounds", 0, "rounds of each kind (default 7)")
 		})
 }
 

@@ -70,7 +70,7 @@ the host the server is.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newFanout(), newIdle(), newTrigger(), newConnect(),
-		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(), newSoak(), newMillion(), newCompare(),
+		newSpread(), newLatency(), newPresence(), newStorm(), newWebhook(), newWatched(), newSoak(), newMillion(), newCompare(),
 		newClient(), newFloor(), newFloorHTTP(), newReceiver())
 	return root
 }

@@ -51,6 +51,7 @@ func newScenario(name, short, long string, measure scenario, own func(*cobra.Com
 	flags.Lookup("floor").NoOptDefVal = floorAuto
 	flags.IntVar(&s.Threads, "threads", 0, "threads of the floor and workers of a spawned server (default one per core)")
 	own(cmd, s)
+	flags.IntVar(&s.MaxMemoryMiB, "max-memory", 0, "fail when the server takes more than this many MiB at any moment (needs --pid or --spawn)")
 	flags.DurationVar(&s.Timeout, "timeout", 0, "end the run after this (default 5m)")
 	flags.StringVar(&f.output.json, "json", "", "write the result with all raw figures to this file")
 	flags.StringVar(&f.output.html, "html", "", "write a report with charts to this file, which needs nothing beside it")

@@ -45,6 +45,7 @@ func TestSuite(t *testing.T) {
 		{"presence --connections 100 --seconds 0.2 --rounds 2", 5},
 		{"storm --floor --connections 300 --watchers 50 --rate 500 --seconds 0.3 --rounds 2", 12},
 		{"webhook --connections 100 --rate 500 --seconds 0.3 --rounds 1", 3},
+		{"watched --connections 100 --seconds 0.3 --rounds 2", 4},
 		{"soak --connections 100 --rate 1000 --duration 3s", 4},
 	}
 	for _, scenario := range scenarios {

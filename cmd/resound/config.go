@@ -15,6 +15,8 @@ func configCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Check or show the configuration",
 		Long:  "Check or show the configuration that start would use here.",
+		Example: `  resound config check
+  resound config print`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("config has no command %q; there are check and print", args[0])}
@@ -28,26 +30,35 @@ func configCommand() *cobra.Command {
 
 func configCheckCommand() *cobra.Command {
 	var flags config.Flags
+	var credentials bool
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Say what is wrong with the configuration",
 		Long: `Say everything that is wrong with the configuration; exit code 1 if something is.
 Warnings are no mistakes.`,
 		Example: `  resound config check
-  resound config check --config reverb.json`,
+  resound config check --config reverb.json
+  resound config check --credentials && resound start`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c, flags)
 			if err != nil {
 				return err
 			}
+			if credentials && cfg.Development {
+				return errNoCredentials
+			}
 			fmt.Fprintf(c.OutOrStdout(), "  INFO  The configuration is fine: %d apps, port %d.\n", len(cfg.Apps), cfg.Server.Port)
 			return nil
 		},
 	}
 	configFlags(c, &flags)
+	c.Flags().BoolVar(&credentials, "credentials", false, "fail too when there are no credentials, where start would make a development app")
 	return c
 }
+
+// errNoCredentials is what services are kept from starting with.
+var errNoCredentials = errors.New("no credentials are configured: set REVERB_APP_ID, REVERB_APP_KEY and REVERB_APP_SECRET, to those of the application or to what 'resound keys' prints")
 
 func configPrintCommand() *cobra.Command {
 	var flags config.Flags
@@ -71,7 +82,7 @@ func configPrintCommand() *cobra.Command {
 			for _, s := range cfg.Settings() {
 				rows = append(rows, []string{s.Key, s.Value, s.Origin})
 			}
-			return writeTable(out, terminalWidth(out), []column{{title: "KEY", cut: true}, {title: "VALUE", cut: true}, {title: "ORIGIN", cut: true}}, rows)
+			return writeTable(out, screenOf(out).width, []column{{title: "KEY", cut: true}, {title: "VALUE", cut: true}, {title: "ORIGIN", cut: true}}, rows)
 		},
 	}
 	configFlags(c, &flags)

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"resound/cmd/internal/control"
+	"resound/cmd/internal/monitor"
 )
 
 // maxCloseRows is how many close reasons the summary lists.
@@ -21,6 +24,7 @@ func connectionsCommand() *cobra.Command {
 	var q control.ConnectionQuery
 	var asJSON, watch bool
 	var limit int
+	var order string
 	c := &cobra.Command{
 		Use:   "connections",
 		Short: "List the live connections",
@@ -32,23 +36,27 @@ With --json it prints a line for each connection as it learns of it.`,
 		Example: `  resound connections
   resound connections --app 123456 --channel presence-chat
   resound connections --json | jq -r 'select(.queued_bytes > 0) | .socket_id'
-  resound connections --watch --limit 20`,
+  resound connections --sort queued --limit 20
+  resound connections --watch --sort idle`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if limit < 0 {
-				return usageError{fmt.Errorf("--limit is %d, want 0 for none or a positive number", limit)}
+			if err := checkLimit(limit); err != nil {
+				return err
+			}
+			if _, known := connectionOrders[order]; !known || order != "" && asJSON {
+				return usageError{fmt.Errorf("--sort is %q, want age, idle, queued, rtt or subs, and a table", order)}
 			}
 			client, err := t.connect(c)
 			if err != nil {
 				return err
 			}
 			defer client.Close()
-			return repeated(c, watch, func(ctx context.Context, out io.Writer, width int) error {
+			return repeated(c, watch, func(ctx context.Context, out io.Writer, s screen) error {
 				if asJSON {
 					e := json.NewEncoder(out)
 					return client.Connections(ctx, q, func(x *control.Connection) error { return e.Encode(x) })
 				}
-				return writeConnections(ctx, client, q, limit, out, width)
+				return writeConnections(ctx, client, q, order, limit, out, s)
 			})
 		},
 	}
@@ -58,23 +66,61 @@ With --json it prints a line for each connection as it learns of it.`,
 	f.StringVar(&q.Channel, "channel", "", "only connections that subscribe to this channel")
 	f.BoolVar(&asJSON, "json", false, "print a line of JSON for each connection")
 	f.BoolVar(&watch, "watch", false, "look again every two seconds, until Ctrl-C")
-	f.IntVar(&limit, "limit", 0, "rows to print; 0 is all")
+	f.StringVar(&order, "sort", "", "the largest first: age, idle, queued, rtt or subs")
+	_ = c.RegisterFlagCompletionFunc("sort", cobra.FixedCompletions([]string{"age", "idle", "queued", "rtt", "subs"}, cobra.ShellCompDirectiveNoFileComp))
+	limitFlag(c, &limit)
 	return c
 }
 
-func writeConnections(ctx context.Context, client *control.Client, q control.ConnectionQuery, limit int, out io.Writer, width int) error {
-	var rows [][]string
+// connectionOrders are what connections are sorted by.
+var connectionOrders = map[string]func(x *control.Connection) float64{
+	"":       nil,
+	"age":    func(x *control.Connection) float64 { return float64(x.AgeSeconds) },
+	"idle":   func(x *control.Connection) float64 { return orNone(x.IdleSeconds) },
+	"queued": func(x *control.Connection) float64 { return float64(x.QueuedBytes + x.UnsentBytes) },
+	"rtt":    func(x *control.Connection) float64 { return orNone(x.RTT) },
+	"subs":   func(x *control.Connection) float64 { return float64(x.Subscriptions) },
+}
+
+// orNone is a figure, or less than any when it is not known.
+func orNone(figure *float64) float64 {
+	if figure == nil {
+		return -1
+	}
+	return *figure
+}
+
+func writeConnections(ctx context.Context, client *control.Client, q control.ConnectionQuery, order string, limit int, out io.Writer, s screen) error {
+	status, err := client.Status(ctx)
+	if err != nil {
+		return err
+	}
+	closes := closeRows(status.Closes)
+	const others = 8 // titles, what is left out, the count, blank lines, the cursor
+	limit = s.rows(limit, others+len(closes))
+	by := connectionOrders[order]
+	var shown []*control.Connection
 	n := 0
-	err := client.Connections(ctx, q, func(x *control.Connection) error {
-		if n++; limit == 0 || n <= limit {
-			rows = append(rows, connectionRow(x))
+	err = client.Connections(ctx, q, func(x *control.Connection) error {
+		if n++; by != nil || limit == 0 || n <= limit {
+			shown = append(shown, x)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = writeTable(out, width, []column{
+	if by != nil {
+		slices.SortStableFunc(shown, func(a, b *control.Connection) int { return cmp.Compare(by(b), by(a)) })
+	}
+	if limit > 0 {
+		shown = shown[:min(len(shown), limit)]
+	}
+	var rows [][]string
+	for _, x := range shown {
+		rows = append(rows, connectionRow(x))
+	}
+	columns := []column{
 		{title: "SOCKET ID"},
 		{title: "APP", cut: true},
 		{title: "USER", cut: true},
@@ -84,15 +130,22 @@ func writeConnections(ctx context.Context, client *control.Client, q control.Con
 		{title: "SUBS", right: true},
 		{title: "QUEUED", right: true},
 		{title: "RTT", right: true},
-	}, rows)
-	if err != nil {
+	}
+	if len(status.Apps) == 1 || q.App != "" { // they would all say the same
+		columns = slices.Delete(columns, 1, 2)
+		for i := range rows {
+			rows[i] = slices.Delete(rows[i], 1, 2)
+		}
+	}
+	err = writeTable(out, s.width, columns, rows)
+	if err == nil {
+		err = writeCount(out, len(rows), n, "connections")
+	}
+	if err != nil || len(closes) == 0 {
 		return err
 	}
-	if n > len(rows) {
-		fmt.Fprintf(out, "… and %s more\n", count(n-len(rows)))
-	}
-	fmt.Fprintf(out, "\n%s connections\n", count(n))
-	return writeCloses(ctx, client, out, width)
+	fmt.Fprint(out, "\n")
+	return writeTable(out, s.width, []column{{title: "CLOSED WITH"}, {title: "REASON", cut: true}, {title: "COUNT", right: true}}, closes)
 }
 
 func connectionRow(x *control.Connection) []string {
@@ -101,7 +154,7 @@ func connectionRow(x *control.Connection) []string {
 		idle = span(time.Duration(*x.IdleSeconds * float64(time.Second)))
 	}
 	if x.RTT != nil {
-		rtt = strconv.FormatFloat(*x.RTT, 'f', 1, 64) + " ms"
+		rtt = milliseconds(*x.RTT)
 	}
 	if x.Transport == "http" {
 		remote += " (http)"
@@ -116,15 +169,10 @@ func connectionRow(x *control.Connection) []string {
 	}
 }
 
-// writeCloses writes why connections of all apps were closed.
-func writeCloses(ctx context.Context, client *control.Client, out io.Writer, width int) error {
-	s, err := client.Status(ctx)
-	if err != nil || len(s.Closes) == 0 {
-		return err
-	}
-	var rows [][]string
+// closeRows say why connections of all apps were closed.
+func closeRows(all []monitor.CloseCount) (rows [][]string) {
 	rest := uint64(0)
-	for i, c := range s.Closes {
+	for i, c := range all {
 		if i >= maxCloseRows {
 			rest += c.Count
 			continue
@@ -134,6 +182,5 @@ func writeCloses(ctx context.Context, client *control.Client, out io.Writer, wid
 	if rest > 0 {
 		rows = append(rows, []string{"", "others", count(rest)})
 	}
-	fmt.Fprint(out, "\n")
-	return writeTable(out, width, []column{{title: "CLOSED WITH"}, {title: "REASON", cut: true}, {title: "COUNT", right: true}}, rows)
+	return rows
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -86,6 +87,12 @@ func examine(c *cobra.Command, flags config.Flags, connections int) (doctor.Repo
 		return doctor.Report{}, err
 	}
 	server := &cfg.Server
+	unixSocket := server.UnixSocket
+	if unixSocket != "" {
+		if unixSocket, err = filepath.Abs(unixSocket); err != nil {
+			return doctor.Report{}, err
+		}
+	}
 	reactors := node.Reactors(server.Workers)
 	if connections == 0 {
 		connections = server.MaxConnections
@@ -100,5 +107,6 @@ func examine(c *cobra.Command, flags config.Flags, connections int) (doctor.Repo
 		Port:        server.Port,
 		Reactors:    reactors,
 		TLS:         node.SpeaksTLS(server),
+		UnixSocket:  unixSocket,
 	}), nil
 }

@@ -40,6 +40,14 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%.3g %cB", n, units[i])
 }
 
+// milliseconds writes a number of them.
+func milliseconds(n float64) string {
+	if n < 9.95 {
+		return strconv.FormatFloat(n, 'f', 1, 64) + " ms"
+	}
+	return count(int64(n+0.5)) + " ms"
+}
+
 // span writes a duration with its two largest units.
 func span(d time.Duration) string {
 	switch {

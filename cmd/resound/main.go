@@ -25,10 +25,14 @@ func main() {
 	os.Exit(run(os.Args[1:]))
 }
 
-func run(args []string) int {
+// newRoot returns the command line with all commands.
+func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "resound",
-		Short:         "A WebSocket server for the Pusher protocol, in place of Laravel Reverb",
+		Use:   "resound",
+		Short: "A WebSocket server for the Pusher protocol, in place of Laravel Reverb",
+		Example: `  resound start
+  resound status
+  resound help start`,
 		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -38,9 +42,15 @@ func run(args []string) int {
 		statusCommand(), connectionsCommand(), channelsCommand(), tailCommand(), triggerCommand(),
 		exportCommand(), importCommand(), dashboardCommand(),
 		configCommand(), keysCommand(), installCommand(), doctorCommand(),
+		manCommand(),
 	)
-	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return root
+}
+
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
 	err := root.Execute()
 	switch {
 	case err == nil:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -116,7 +117,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 		HistoryPath: historyPath(&cfg.Server, log),
 	}
 	if before != nil {
-		o.Predecessor = before.gone
+		o.Predecessor, o.PredecessorLink = before.gone, before.link
 		if cfg.Server.Port == 0 {
 			cfg.Server.Port = before.port
 		}
@@ -159,6 +160,9 @@ func start(c *cobra.Command, flags config.Flags) error {
 	}
 	// systemd: the main process may have changed; without systemd it does nothing.
 	_, _ = daemon.SdNotify(false, fmt.Sprintf("%s\nMAINPID=%d", daemon.SdNotifyReady, os.Getpid()))
+	if w := findWatchdog(n.Overdue, log); w != nil {
+		go w.run(ctx)
+	}
 	return wait(c.OutOrStdout(), signals, ended, cancel, n)
 }
 
@@ -235,6 +239,9 @@ func announce(out io.Writer, cfg *config.Config, n *node.Node) {
 	if plain := n.PlainAddr(); plain != nil {
 		suffix += fmt.Sprintf(", without TLS on port %d", plain.Port)
 	}
+	if path := n.UnixSocket(); path != "" {
+		suffix += ", and on " + path
+	}
 	fmt.Fprintf(out, "\n  INFO  Starting server on %s%s%s.\n", net.JoinHostPort(cfg.Server.Host, strconv.Itoa(addr.Port)), cfg.Server.Path, suffix)
 	if url := n.DashboardURL(); url != "" {
 		fmt.Fprintf(out, "  INFO  Dashboard: %s\n", url)
@@ -294,6 +301,10 @@ func isTerminal(w io.Writer) bool {
 // Reverb: CliLogger cuts at 200 characters.
 const maxTraceRunes = 200
 
+// signature is what lets whoever reads it in: the hex of a SHA-256. None belongs
+// into a log.
+var signature = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
+
 // printable escapes what would let a client forge lines or steer the terminal.
 func printable(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
@@ -302,9 +313,11 @@ func printable(s string) string {
 	return s
 }
 
-// tracer prints what happens, a line each.
+// tracer prints what happens, a line each, and of signatures only that there is one.
 func tracer(w io.Writer) func(what, who, payload string) {
 	return func(what, who, payload string) {
+		// One that the cut goes through would not be found behind it.
+		payload = signature.ReplaceAllString(payload[:min(len(payload), utf8.UTFMax*maxTraceRunes+64)], "***")
 		if runes := []rune(payload[:min(len(payload), utf8.UTFMax*maxTraceRunes)]); len(runes) > maxTraceRunes {
 			payload = string(runes[:maxTraceRunes]) + "…"
 		}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"resound/cmd/internal/control"
 	"resound/cmd/internal/monitor"
 )
 
@@ -17,12 +19,14 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show what the running server does",
-		Long: `Show what the running server does: connections, messages, memory, errors.
+		Long: `Show what the running server does: connections, messages, memory, errors, and
+in a cluster the figures of each node.
 
 Exit code 3 says that no server is running.`,
 		Example: `  resound status
   resound status --watch
-  resound status --json | jq .connections.open`,
+  resound status --json | jq .connections.open
+  resound status --json | jq '[.nodes[].figures.connections] | add'`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			client, err := t.connect(c)
@@ -30,7 +34,7 @@ Exit code 3 says that no server is running.`,
 				return err
 			}
 			defer client.Close()
-			return repeated(c, watch, func(ctx context.Context, out io.Writer, _ int) error {
+			return repeated(c, watch, func(ctx context.Context, out io.Writer, on screen) error {
 				s, err := client.Status(ctx)
 				if err != nil {
 					return err
@@ -38,7 +42,7 @@ Exit code 3 says that no server is running.`,
 				if asJSON {
 					return printJSON(out, &s)
 				}
-				return writeStatus(out, &s)
+				return writeStatus(out, on.width, &s)
 			})
 		},
 	}
@@ -48,18 +52,78 @@ Exit code 3 says that no server is running.`,
 	return c
 }
 
-func writeStatus(out io.Writer, s *monitor.Snapshot) error {
-	for _, line := range statusLines(s) {
+func writeStatus(out io.Writer, width int, s *control.Status) error {
+	for _, line := range statusLines(&s.Snapshot) {
 		if _, err := fmt.Fprintf(out, "  %-13s %s\n", line[0], line[1]); err != nil {
 			return err
 		}
 	}
-	return nil
+	return writeNodes(out, width, s.Nodes)
+}
+
+// writeNodes writes the nodes of a cluster, with their versions where they differ.
+func writeNodes(out io.Writer, width int, nodes []monitor.Node) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	columns := []column{
+		{title: "NODE", cut: true},
+		{title: "STATE"},
+		{title: "UP", right: true},
+		{title: "OPEN", right: true},
+		{title: "IN", right: true},
+		{title: "OUT", right: true},
+		{title: "CPU", right: true},
+		{title: "MEMORY", right: true},
+		{title: "LAG", right: true},
+	}
+	mixed := slices.ContainsFunc(nodes, func(n monitor.Node) bool {
+		return n.Figures == nil || n.Figures.Version != nodes[0].Figures.Version
+	})
+	if mixed {
+		columns = append(columns, column{title: "VERSION", cut: true})
+	}
+	shared := make(map[string]int) // addresses
+	for i := range nodes {
+		if f := nodes[i].Figures; f != nil {
+			shared[f.Address]++
+		}
+	}
+	var rows [][]string
+	for i := range nodes {
+		row := nodeRow(&nodes[i])
+		if f := nodes[i].Figures; f != nil && shared[f.Address] > 1 {
+			row[0] = fmt.Sprintf("%s, pid %d", row[0], f.PID)
+		}
+		rows = append(rows, row[:len(columns)])
+	}
+	if _, err := fmt.Fprintln(out); err != nil {
+		return err
+	}
+	return writeTable(out, width, columns, rows)
+}
+
+func nodeRow(n *monitor.Node) []string {
+	f := n.Figures
+	if f == nil {
+		return []string{n.ID, "unknown", "-", "-", "-", "-", "-", "-", "-", "-"}
+	}
+	name := n.Name()
+	if n.Self {
+		name += " (this one)"
+	}
+	return []string{
+		name, f.State, span(time.Duration(f.Uptime * float64(time.Second))), count(f.Connections), rate(f.Received), rate(f.Sent),
+		fmt.Sprintf("%.0f %%", f.CPU), size(f.MemoryBytes), fmt.Sprintf("%.0f ms", 1000*f.Lag), f.Version,
+	}
 }
 
 // statusLines are what status tells, a name and a text each.
 func statusLines(s *monitor.Snapshot) [][2]string {
-	limit, memory := "", ""
+	limit, memory, unix := "", "", ""
+	if s.Unix != "" {
+		unix = " and " + s.Unix
+	}
 	if s.Connections.Limit > 0 {
 		limit = " of " + count(s.Connections.Limit)
 	}
@@ -67,7 +131,7 @@ func statusLines(s *monitor.Snapshot) [][2]string {
 		memory = " of " + size(s.Process.MemoryLimit)
 	}
 	lines := [][2]string{
-		{"Server", fmt.Sprintf("resound %s, %s, on %s", s.Version, s.State, s.Address)},
+		{"Server", fmt.Sprintf("resound %s, %s, on %s%s", s.Version, s.State, s.Address, unix)},
 		{"Process", fmt.Sprintf("pid %d, up %s, %d workers", s.PID, span(time.Duration(s.Uptime*float64(time.Second))), len(s.Reactors))},
 		{"Connections", fmt.Sprintf("%s%s; %s opened, %s", count(s.Connections.Open), limit, count(s.Totals.Opened), rate(s.Rates.Opened))},
 		{"Channels", count(s.Channels)},
@@ -131,6 +195,8 @@ func statusErrors(s *monitor.Snapshot) string {
 		count(told), count(refused+s.Totals.RejectedHandshakes+s.Totals.RefusedSockets), count(s.HTTP.Responses[4]+s.HTTP.Responses[5]))
 	return text + happened([]incident{
 		{s.Totals.Slow, "slow connections closed"},
+		{s.Totals.RefusedForAddress, "connections refused for their address"},
+		{s.Totals.RefusedForHeader, "for their PROXY header"},
 		{s.Totals.RefusedPublications, "events refused under overload"},
 		{s.Totals.Panics, "panics"},
 	})

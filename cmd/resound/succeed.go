@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"resound/cmd/internal/node"
 )
@@ -18,8 +21,8 @@ import (
 const (
 	// succeedEnv marks a process that takes over from the one that started it: the
 	// descriptor on which that one waits for the number of listening sockets, the
-	// descriptor that ends when that one does, and the port. The underscore keeps it
-	// apart from configuration.
+	// descriptor that ends when that one does, the port, and the socket that leads to
+	// that one. The underscore keeps it apart from configuration.
 	succeedEnv = "_RESOUND_SUCCEED"
 
 	// successorTimeout is how long the new process may take to answer.
@@ -34,6 +37,7 @@ var executable, errExecutable = os.Executable()
 type predecessor struct {
 	port  int
 	ready *os.File
+	link  net.Conn
 	gone  chan struct{}
 }
 
@@ -44,8 +48,8 @@ func findPredecessor() (*predecessor, error) {
 		return nil, nil
 	}
 	_ = os.Unsetenv(succeedEnv)
-	var ready, alive, port int
-	if _, err := fmt.Sscanf(text, "%d,%d,%d", &ready, &alive, &port); err != nil {
+	var ready, alive, port, link int
+	if _, err := fmt.Sscanf(text, "%d,%d,%d,%d", &ready, &alive, &port, &link); err != nil {
 		return nil, fmt.Errorf("%s=%q: %w", succeedEnv, text, err)
 	}
 	p := &predecessor{port: port, ready: os.NewFile(uintptr(ready), "ready"), gone: make(chan struct{})}
@@ -53,12 +57,36 @@ func findPredecessor() (*predecessor, error) {
 	if p.ready == nil || end == nil {
 		return nil, fmt.Errorf("%s=%q: no such descriptors", succeedEnv, text)
 	}
+	var err error
+	if p.link, err = fileConn(os.NewFile(uintptr(link), "link")); err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", succeedEnv, text, err)
+	}
 	go func() {
 		defer close(p.gone)
 		_, _ = io.Copy(io.Discard, end) // ends when the other process does
 		_ = end.Close()
 	}()
 	return p, nil
+}
+
+// fileConn makes a connection of a socket's file, which it closes.
+func fileConn(f *os.File) (net.Conn, error) {
+	defer f.Close()
+	return net.FileConn(f)
+}
+
+// linkPair returns a connection and the socket at its other end.
+func linkPair() (here net.Conn, there *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	there = os.NewFile(uintptr(fds[1]), "link")
+	if here, err = fileConn(os.NewFile(uintptr(fds[0]), "link")); err != nil {
+		_ = there.Close()
+		return nil, nil, err
+	}
+	return here, there, nil
 }
 
 // tell says that this process answers.
@@ -79,29 +107,41 @@ func startSuccessor(ctx context.Context, port int) (s node.Successor, err error)
 		return s, err
 	}
 	defer ready.Close()
-	alive, _, err := alivePipe()
+	alive, err := alivePipe()
 	if err != nil {
 		_ = tell.Close()
 		return s, err
 	}
+	here, there, err := linkPair()
+	if err != nil {
+		_ = tell.Close()
+		_ = alive.Close()
+		return s, err
+	}
+	defer func() {
+		if err != nil {
+			_ = here.Close()
+		}
+	}()
 	cmd := exec.Command(executable, os.Args[1:]...)
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, daemonEnv+"=") {
+		if name, _, _ := strings.Cut(v, "="); name != daemonEnv && name != watchdogPIDEnv { // which is this process
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=3,4,%d", succeedEnv, port))
+	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=3,4,%d,5", succeedEnv, port))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.ExtraFiles = []*os.File{tell, alive}
+	cmd.ExtraFiles = []*os.File{tell, alive, there}
 	err = cmd.Start()
 	_ = tell.Close()
 	_ = alive.Close()
+	_ = there.Close()
 	if err != nil {
 		return s, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	s.PID = cmd.Process.Pid
+	s.PID, s.Link = cmd.Process.Pid, here
 	if s.Listeners, err = hear(ctx, ready); err == nil {
 		return s, nil
 	}
@@ -117,12 +157,12 @@ func startSuccessor(ctx context.Context, port int) (s node.Successor, err error)
 var kept []*os.File
 
 // alivePipe returns the end of a pipe that ends with this process.
-func alivePipe() (alive, held *os.File, err error) {
-	alive, held, err = os.Pipe()
+func alivePipe() (alive *os.File, err error) {
+	alive, held, err := os.Pipe()
 	if err == nil {
 		kept = append(kept, held)
 	}
-	return alive, held, err
+	return alive, err
 }
 
 // hear waits for what the new process tells.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,15 +89,52 @@ func shorten(text string, runes int) string {
 	return string([]rune(text)[:runes-1]) + "…"
 }
 
-// terminalWidth is that of w in characters, or 0 when it is no terminal.
-func terminalWidth(w io.Writer) int {
+// screen is a terminal in characters; zero when it is none.
+type screen struct{ width, height int }
+
+func screenOf(w io.Writer) screen {
 	f, ok := w.(*os.File)
 	if !ok {
-		return 0
+		return screen{}
 	}
 	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
-		return 0
+		return screen{}
 	}
-	return int(size.Col)
+	return screen{int(size.Col), int(size.Row)}
+}
+
+// rows is how many rows of a table to show: limit, which is 0 for all, or what fits
+// on the screen with other lines.
+func (s screen) rows(limit, others int) int {
+	if s.height == 0 {
+		return limit
+	}
+	fits := max(1, s.height-others)
+	if limit == 0 {
+		return fits
+	}
+	return min(limit, fits)
+}
+
+// limitFlag adds --limit to a command that prints a table.
+func limitFlag(c *cobra.Command, limit *int) {
+	c.Flags().IntVar(limit, "limit", 0, "rows to print (default all; with --watch what fits on the screen)")
+}
+
+func checkLimit(limit int) error {
+	if limit < 0 {
+		return usageError{fmt.Errorf("--limit is %d, want 0 for none or a positive number", limit)}
+	}
+	return nil
+}
+
+// writeCount writes how many rows there are below those that are shown.
+func writeCount(out io.Writer, shown, all int, what string) error {
+	more := ""
+	if all > shown {
+		more = fmt.Sprintf("… and %s more\n", count(all-shown))
+	}
+	_, err := fmt.Fprintf(out, "%s\n%s %s\n", more, count(all), what)
+	return err
 }

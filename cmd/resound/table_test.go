@@ -39,6 +39,21 @@ func TestTable(t *testing.T) {
 	}
 }
 
+func TestRowsFitTheScreen(t *testing.T) {
+	for _, row := range []struct{ height, limit, others, want int }{
+		{0, 0, 5, 0},   // no screen: all
+		{0, 7, 5, 7},   // as asked
+		{24, 0, 5, 19}, // what fits
+		{24, 7, 5, 7},
+		{24, 70, 5, 19},
+		{3, 0, 5, 1}, // one in any case
+	} {
+		if got := (screen{height: row.height}).rows(row.limit, row.others); got != row.want {
+			t.Errorf("%+v: %d rows", row, got)
+		}
+	}
+}
+
 func TestFormats(t *testing.T) {
 	for _, row := range []struct{ got, want string }{
 		{count(0), "0"},
@@ -55,6 +70,9 @@ func TestFormats(t *testing.T) {
 		{size(65536), "65.5 kB"},
 		{size(999_900), "1 MB"},
 		{size(25_300_000_000), "25.3 GB"},
+		{milliseconds(0.04), "0.0 ms"},
+		{milliseconds(9.94), "9.9 ms"},
+		{milliseconds(1234.5), "1,235 ms"},
 		{span(-1), "0s"},
 		{span(1234 * time.Millisecond), "1.2s"},
 		{span(59 * time.Second), "59s"},

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"resound/channels"
+	"resound/pusher"
 )
 
 // listChannels tells which channels are occupied, in the order of their names.
@@ -26,7 +28,16 @@ func (r *request) listChannels() error {
 		return err
 	}
 	want &^= cache // A cached event is told of one channel only.
-	list := r.server.options.Node.Channels(r.app, prefix)
+	list, err := r.server.options.Node.Channels(r.app, prefix)
+	switch {
+	case errors.Is(err, pusher.ErrTooManyChannels):
+		return badRequest("Bad request: %v are occupied. Ask for some of them with filter_by_prefix.", err)
+	case err != nil:
+		return &refusal{
+			status: fasthttp.StatusServiceUnavailable, retryAfter: 1,
+			text: "Service unavailable: " + err.Error() + ". Try again, or ask for some of them with filter_by_prefix.",
+		}
+	}
 	slices.SortFunc(list, func(a, b channels.NamedOccupancy) int { return strings.Compare(a.Name, b.Name) })
 	r.out = append(r.out, `{"channels":{`...)
 	for i := range list {

@@ -61,6 +61,19 @@ func TestSignedInUsersAreNoChannels(t *testing.T) {
 	f.call(appPath+"/channels/%23server-to-user-ann", "").check(t, 200, `{"occupied":false}`)
 }
 
+// TestAListThatCannotBeHasAnAnswer: the limits themselves are pusher's.
+func TestAListThatCannotBeHasAnAnswer(t *testing.T) {
+	f := newFixture(t, nil)
+	f.node.listErr = pusher.ErrTooManyChannels
+	f.call(appPath+"/channels", "").check(t, 400, "Bad request: more than 1000000 channels are occupied. Ask for some of them with filter_by_prefix.")
+	f.node.listErr = pusher.ErrListTimeout
+	got := f.call(appPath+"/channels", "")
+	got.check(t, 503, "Service unavailable: the list of channels was not complete within 10s. Try again, or ask for some of them with filter_by_prefix.")
+	if got.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+}
+
 // TestOutage: while the other nodes are out of reach a node answers with what it
 // knows itself, or refuses if it is told to.
 func TestOutage(t *testing.T) {

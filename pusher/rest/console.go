@@ -1,6 +1,10 @@
 package rest
 
-import "github.com/valyala/fasthttp/fasthttpadaptor"
+import (
+	"net"
+
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+)
 
 // consoleRoutes are the routes of Options.Console.
 //
@@ -15,9 +19,13 @@ func consoleRoutes() []route {
 	return out
 }
 
-// console hands a request to the console, which sees the path without the prefix.
+// console hands a request to the console, which sees the path without the prefix
+// and the client behind a proxy.
 // The handler runs on a goroutine of its own and may stream.
 func (r *request) console() error {
+	if client, direct := r.client(); client.IsValid() && !direct {
+		r.ctx.SetRemoteAddr(net.TCPAddrFromAddrPort(client))
+	}
 	r.ctx.Request.SetRequestURI(r.unprefixed + "?" + r.rawQuery)
 	fasthttpadaptor.NewFastHTTPHandler(r.server.options.Console)(r.ctx)
 	r.written = true

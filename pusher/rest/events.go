@@ -178,6 +178,8 @@ func (r *request) trigger(e *event, channel string) error {
 		Name:    e.name,
 		Data:    e.data,
 		Except:  e.except(),
+
+		Admitted: len(r.channels) > 1, // checkOverload has asked
 	})
 	if errors.Is(err, pusher.ErrOverloaded) {
 		return r.overloaded(err)

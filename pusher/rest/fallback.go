@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -35,7 +36,9 @@ type FallbackStream interface {
 
 // FallbackHandshake is what stands for the opening handshake. Owned.
 type FallbackHandshake struct {
-	Path, Query, Host, Origin, ForwardedFor, UserAgent []byte
+	Path, Query, Host, Origin, UserAgent []byte
+
+	Client netip.AddrPort // the zero value when nobody knows
 }
 
 // FallbackOptions are for clients that cannot speak WebSocket. Every zero value is

@@ -145,13 +145,14 @@ func isSessionPart(s string, maxBytes int) bool {
 // handshake is what the connection learns of the request that opened it.
 func (r *request) handshake() FallbackHandshake {
 	h := &r.ctx.Request.Header
+	client, _ := r.client()
 	return FallbackHandshake{
-		Path:         []byte("/app/" + r.args[0]),
-		Query:        []byte(strings.Clone(r.rawQuery)),
-		Host:         bytes.Clone(h.Host()),
-		Origin:       bytes.Clone(h.Peek(fasthttp.HeaderOrigin)),
-		ForwardedFor: bytes.Clone(h.Peek(fasthttp.HeaderXForwardedFor)),
-		UserAgent:    bytes.Clone(h.UserAgent()),
+		Path:      []byte("/app/" + r.args[0]),
+		Query:     []byte(strings.Clone(r.rawQuery)),
+		Host:      bytes.Clone(h.Host()),
+		Origin:    bytes.Clone(h.Peek(fasthttp.HeaderOrigin)),
+		UserAgent: bytes.Clone(h.UserAgent()),
+		Client:    client,
 	}
 }
 

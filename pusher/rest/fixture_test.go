@@ -45,8 +45,16 @@ type fakeNode struct {
 	terminated []string
 	now        time.Time
 	err        error // of every Trigger
+	listErr    error // of every Channels
 	panics     bool
 	full       bool
+}
+
+func (n *fakeNode) Channels(a *pusher.App, prefix string) ([]channels.NamedOccupancy, error) {
+	if n.listErr != nil {
+		return nil, n.listErr
+	}
+	return n.Node.Channels(a, prefix)
 }
 
 func (n *fakeNode) Trigger(a *pusher.App, e pusher.Event) error {

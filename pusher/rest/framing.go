@@ -42,9 +42,13 @@ func (s *Server) brokenRequest(err error, maxBodyBytes int) (status int, text st
 // checkFraming refuses a request that another server on its way may have read
 // with other boundaries, and closes its connection. fasthttp refuses repeated or
 // malformed Content-Length and Transfer-Encoding headers itself, but goes on with
-// both in one request, with "identity", with folded lines and with versions that
-// do not exist.
+// both in one request, with "identity", with folded lines, with line feeds alone
+// and with versions that do not exist. Behind a trailer, in which it takes line
+// feeds alone too, nothing is read: no client of this API sends one.
 func (r *request) checkFraming() error {
+	if len(r.body) > 0 && len(r.ctx.Request.Header.PeekTrailerKeys()) > 0 {
+		r.ctx.SetConnectionClose()
+	}
 	if why := brokenFraming(&r.ctx.Request.Header, len(r.body) > 0); why != "" {
 		r.ctx.SetConnectionClose()
 		return badRequest("Bad request. %s", why)
@@ -65,6 +69,11 @@ func brokenFraming(header *fasthttp.RequestHeader, hasBody bool) (why string) {
 	if bytes.Contains(raw, []byte("\n ")) || bytes.Contains(raw, []byte("\n\t")) {
 		// RFC 9112 section 5.2: a server may refuse folded lines.
 		return "Header lines must not be folded."
+	}
+	if bytes.Count(raw, []byte("\n")) != bytes.Count(raw, []byte("\r\n")) {
+		// RFC 9112 section 2.2: a server may take a line feed alone for the end of
+		// a line. Where another takes it for part of one, the head ends elsewhere.
+		return "Header lines must end in CR LF."
 	}
 	// Fast path: fasthttp marks a connection with both headers to be closed, and
 	// reads no body when the only one is "identity".

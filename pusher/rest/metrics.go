@@ -85,8 +85,8 @@ var forwardedHeaders = []string{"X-Forwarded-For", "X-Forwarded-Host", "X-Forwar
 // this very server. Behind a proxy on the same host everybody has a local address;
 // the Host header of others, or what the proxy adds, tells them apart.
 func (r *request) isLocal() bool {
-	addr, ok := r.ctx.RemoteAddr().(*net.TCPAddr)
-	if !ok || !addr.IP.IsLoopback() {
+	client, direct := r.client()
+	if !direct || !client.Addr().IsLoopback() {
 		return false
 	}
 	for _, name := range forwardedHeaders {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -142,4 +144,50 @@ func TestAcceptTraffic(t *testing.T) {
 		})
 	}
 	newFixture(t, nil).send("GET", "/accept-traffic", "").check(t, 200, `{"accept":true}`)
+}
+
+// TestWhoIsLocalBehindAProxy: only who connects directly is.
+func TestWhoIsLocalBehindAProxy(t *testing.T) {
+	for _, row := range []struct {
+		client string
+		direct bool
+		want   int
+	}{
+		{"127.0.0.1:1", true, 200},
+		{"127.0.0.1:1", false, 403}, // a PROXY header says so
+		{"192.0.2.1:1", true, 403},
+		{"", false, 403}, // a Unix socket
+	} {
+		var told [][]byte
+		f := newFixture(t, func(o *Options, _ *pusher.AppOptions) {
+			o.Metrics = MetricsOptions{Write: func(io.Writer) error { return nil }}
+			o.Client = func(_ net.Conn, forwardedFor [][]byte) (netip.AddrPort, bool) {
+				told = forwardedFor
+				client, _ := netip.ParseAddrPort(row.client)
+				return client, row.direct
+			}
+		})
+		if got := f.scrape("127.0.0.1:1").Response.StatusCode(); got != row.want || len(told) > 0 {
+			t.Errorf("%s, direct %t: got %d, want %d; told %q", row.client, row.direct, got, row.want, told)
+		}
+		if got := f.scrape("127.0.0.1:1", "X-Forwarded-For", "127.0.0.1").Response.StatusCode(); got != 403 || len(told) != 1 || string(told[0]) != "127.0.0.1" {
+			t.Errorf("%s behind a proxy: got %d, want 403; told %q", row.client, got, told)
+		}
+	}
+}
+
+// TestConsoleSeesTheClient: what it logs is not the proxy.
+func TestConsoleSeesTheClient(t *testing.T) {
+	for client, want := range map[string]string{"203.0.113.7:0": "203.0.113.7:0", "": "pipe"} {
+		f := newFixture(t, func(o *Options, _ *pusher.AppOptions) {
+			o.Console = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RemoteAddr) })
+			o.Client = func(net.Conn, [][]byte) (netip.AddrPort, bool) {
+				a, _ := netip.ParseAddrPort(client)
+				return a, false
+			}
+		})
+		if got := f.send("GET", "/reverb", "").body; got != want {
+			t.Errorf("with client %q it sees %s, want %s", client, got, want)
+		}
+	}
 }

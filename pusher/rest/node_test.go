@@ -18,8 +18,9 @@ type fakeLoop struct {
 	ended map[int32]int // close codes
 }
 
-func (l *fakeLoop) Post(item any) { l.shard.OnMail([]any{item}) }
-func (l *fakeLoop) Pending() int  { return 0 }
+func (l *fakeLoop) Post(item any)       { l.shard.OnMail([]any{item}) }
+func (l *fakeLoop) Pending() int        { return 0 }
+func (l *fakeLoop) PendingBytes() int64 { return 0 }
 
 func (l *fakeLoop) Send(conn int32, b []byte)     { l.sent[conn] = append(l.sent[conn], string(b)) }
 func (l *fakeLoop) SendCopy(conn int32, b []byte) { l.Send(conn, b) }

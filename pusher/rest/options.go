@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ type Node interface {
 	// cluster, and of the node alone when there is none or it does not answer.
 	Channel(app *pusher.App, name string) channels.Occupancy
 	AppendChannels(dst []channels.Occupancy, app *pusher.App, names []string) []channels.Occupancy
-	Channels(app *pusher.App, prefix string) []channels.NamedOccupancy
+	Channels(app *pusher.App, prefix string) ([]channels.NamedOccupancy, error)
 	Members(app *pusher.App, name string) (members []*channels.Member, ok bool)
 	AppConnections(app *pusher.App) int64
 
@@ -104,6 +105,11 @@ type Options struct {
 	// TooMuch says why the node should get no more traffic, for GET
 	// /accept-traffic. Empty, and nil, mean that it may.
 	TooMuch func() string
+
+	// Client tells who sent a request with these X-Forwarded-For lines on a
+	// connection, as the listener accepted it, and whether it did so directly: no
+	// proxy spoke for it. The zero address is nobody's. Nil: the connection knows.
+	Client func(via net.Conn, forwardedFor [][]byte) (client netip.AddrPort, direct bool)
 
 	// Upgrade takes a connection, as the listener accepted it, whose request is a
 	// WebSocket handshake; head is the complete head, owned. The connection is

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"net"
+	"net/netip"
 	"strings"
 	"unsafe"
 
@@ -82,6 +84,19 @@ func (r *request) end() {
 		kept.channels, kept.unique, kept.occupancies = nil, nil, nil
 	}
 	*r = kept
+}
+
+// client tells who sent the request, and whether no proxy spoke for it. The zero
+// address is nobody's.
+func (r *request) client() (client netip.AddrPort, direct bool) {
+	if ask := r.server.options.Client; ask != nil {
+		return ask(accepted(r.ctx.Conn()), r.ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor))
+	}
+	if own, ok := r.ctx.RemoteAddr().(*net.TCPAddr); ok {
+		own := own.AddrPort()
+		return netip.AddrPortFrom(own.Addr().Unmap(), own.Port()), true
+	}
+	return netip.AddrPort{}, false
 }
 
 // view returns b as a string without a copy. b must not change as long as the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"regexp"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -110,11 +111,25 @@ func (s *Server) onReturn(ctx *fasthttp.RequestCtx) {
 	s.counters.answered(ctx.Response.StatusCode())
 }
 
+// quoted finds what fasthttp quotes of a request it cannot read, headers, cookies and
+// signatures among it: SecureErrorLogMessage leaves some out.
+var (
+	quoted  = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	address = regexp.MustCompile(`^"[0-9a-fA-F.:\[\]%]*"$`)
+)
+
+func unlessAddress(text string) string {
+	if address.MatchString(text) {
+		return text
+	}
+	return `"…"`
+}
+
 // debugLog takes what fasthttp has to say of connections that broke.
 type debugLog struct{ logger *slog.Logger }
 
 func (l debugLog) Printf(format string, args ...any) {
 	if l.logger.Enabled(context.Background(), slog.LevelDebug) {
-		l.logger.Debug("http: " + fmt.Sprintf(format, args...))
+		l.logger.Debug("http: " + quoted.ReplaceAllStringFunc(fmt.Sprintf(format, args...), unlessAddress))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -20,6 +21,10 @@ func (r *request) upgrade() error {
 		head, log := r.head(), r.server.options.Logger
 		r.ctx.HijackSetNoResponse(true)
 		r.ctx.Hijack(func(c net.Conn) {
+			if sentMore(c) {
+				_, _ = c.Write(tooEarly)
+				return
+			}
 			if h, ok := c.(interface{ UnsafeConn() net.Conn }); ok {
 				c = h.UnsafeConn()
 			}
@@ -34,6 +39,23 @@ func (r *request) upgrade() error {
 	header.Set(fasthttp.HeaderConnection, "Upgrade")
 	return refuse(fasthttp.StatusUpgradeRequired,
 		"Upgrade required. This path speaks WebSocket: connect with a Pusher client, and let a proxy in between pass the Upgrade and Connection headers on.")
+}
+
+// tooEarly answers a handshake with bytes behind it. What a client sends before it
+// has the answer may be another request to whoever stands in between.
+//
+// RFC 6455 section 4.1: a client waits for the answer.
+var tooEarly = []byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 52\r\nConnection: close\r\n\r\n" +
+	"Bad request. Wait for the answer before frames begin")
+
+// sentMore reports whether bytes came with the request that are not part of it.
+func sentMore(c net.Conn) bool {
+	if c.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return true // it is broken
+	}
+	defer func() { _ = c.SetReadDeadline(time.Time{}) }()
+	n, _ := c.Read(make([]byte, 1)) // what is buffered, or nothing
+	return n > 0
 }
 
 // head is a copy of the request's head, as it came but for the absolute form of

@@ -35,6 +35,16 @@ func (r *reactor) Post(item any) {
 // Pending is what overload is measured by.
 func (r *reactor) Pending() int { return len(r.mail) }
 
+// PendingBytes is too.
+func (r *reactor) PendingBytes() (n int64) {
+	for _, item := range r.mail {
+		if p, ok := item.(*pusher.Publication); ok {
+			n += int64(p.PostedBytes())
+		}
+	}
+	return n
+}
+
 // Now is in seconds.
 func (r *reactor) Now() uint32 { return r.now }
 

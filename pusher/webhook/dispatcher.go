@@ -195,6 +195,13 @@ func (d *Dispatcher) Wants(appID string, t EventType) bool {
 	return in != nil && in.wants(t)
 }
 
+// WantsEdges reports whether a hook of the app can want to hear who comes to a
+// channel and leaves it.
+func (d *Dispatcher) WantsEdges(appID, channel string) bool {
+	in := (*d.apps.Load())[appID]
+	return in != nil && (in.matches(ChannelOccupied, channel) || in.matches(MemberAdded, channel))
+}
+
 // Publish takes e for delivery to the hooks of the app. It keeps nothing of e and
 // never waits for a receiver, a disk or a log: a reactor may call it, and so may
 // the holder of the lock under which an edge was decided. Edges of one channel
@@ -227,8 +234,7 @@ func (d *Dispatcher) Stats() Stats {
 
 // Close sends what waits until ctx ends, and gives the rest to the Store. With a
 // Store, events held back are kept for the next process, which may see the
-// clients return; without one they are sent. With an Outbox that nodes share Close
-// first waits until their time is over, as clients return to other nodes. A
+// clients return; without one they are sent. A
 // receiver that fails is waited for only without a Store. The error says that
 // events were lost; it is nil otherwise. A second call returns nil at once.
 func (d *Dispatcher) Close(ctx context.Context) error {
@@ -242,9 +248,6 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	keep := d.options.Store != nil
 	var kept []Kept
 	for _, in := range *d.apps.Load() {
-		if d.options.shared {
-			in.settle(ctx)
-		}
 		kept = append(kept, in.close(keep)...)
 	}
 	d.drain()

@@ -38,7 +38,7 @@
 // Delivery is at least once: a receiver that took a request and failed to say so
 // gets the same body again. Anything but a 2xx answer is a failure. With an Outbox
 // that nodes share, events carry ids and are sent on by another node when theirs
-// dies; what is held back is lost with it.
+// dies.
 //
 // The package never blocks its callers, never follows a redirect, never writes a
 // secret to a log or to the Store, and never sends an app's events anywhere but

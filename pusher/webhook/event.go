@@ -88,6 +88,7 @@ func (t EventType) interest() typeSet {
 // Event is one thing that happened. Which fields count depends on Type; the
 // others are ignored. Publish keeps nothing of it.
 type Event struct {
+	ID      string // becomes that of its Record
 	Type    EventType
 	Channel string
 

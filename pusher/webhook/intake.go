@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"sync"
@@ -80,7 +79,7 @@ func (in *intake) publish(e *Event) {
 			return
 		}
 	}
-	in.route(e.Type, e.Channel, Record{Event: body, At: now})
+	in.route(e.Type, e.Channel, Record{ID: strings.Clone(e.ID), Event: body, At: now})
 }
 
 // hold keeps the event until its opposite comes or HoldBack is over. in.mu is
@@ -185,24 +184,6 @@ func (in *intake) restore(k *Kept) {
 		return
 	}
 	in.hold(&Event{Type: k.Type, Channel: k.Channel, UserID: k.UserID}, k.Event, now)
-}
-
-// settle waits until nothing is held back, or until ctx ends.
-func (in *intake) settle(ctx context.Context) {
-	for {
-		in.mu.Lock()
-		latest := in.held.latest
-		in.mu.Unlock()
-		if latest == nil {
-			return
-		}
-		select {
-		case <-time.After(time.Until(latest.due)):
-			in.release()
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // close ends the intake. With keep, it returns what is held back, otherwise it

@@ -25,7 +25,8 @@ type Options struct {
 	MaxQueuedBytes  int
 
 	// HoldBack is how long channel_vacated and member_removed wait for the client
-	// to come back. Zero means 3 s, negative means off.
+	// to come back. Zero means 3 s, negative means off: for nodes that share an Outbox,
+	// as clients come back to others.
 	//
 	// Pusher: webhooks, "delayed by up to three seconds".
 	HoldBack time.Duration
@@ -77,7 +78,6 @@ type Options struct {
 	// Logger gets drops and failing receivers at warn. Nil means slog.Default().
 	Logger *slog.Logger
 
-	shared    bool              // whether Outbox was set
 	transport http.RoundTripper // of tests
 }
 
@@ -131,8 +131,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	o.shared = o.Outbox != nil
-	if !o.shared {
+	if o.Outbox == nil {
 		o.Outbox = newMemory(o.MaxQueuedEvents, o.MaxQueuedBytes)
 	}
 	return o, nil

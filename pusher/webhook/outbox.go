@@ -25,8 +25,8 @@ type Destination struct {
 // share its bytes.
 type Record struct {
 	// ID names the event at its destination, the same however often and from
-	// whichever node it is sent. Set by Peek of an Outbox that nodes share, empty
-	// otherwise. Visible ASCII without commas.
+	// whichever node it is sent. Where Event.ID gave none it is set by Peek of an
+	// Outbox that nodes share, and empty otherwise. Visible ASCII without commas.
 	ID    string
 	Event json.RawMessage // the event as it stands in the body
 	At    time.Time       // when it was accepted, after any hold-back

@@ -3,7 +3,6 @@ package webhook
 import (
 	"context"
 	"net/http"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"testing"
@@ -73,46 +72,4 @@ func TestEventsOfASharedOutboxCarryTheirIDs(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Clients of a node that ends go to others, and the node may never start again.
-func TestANodeThatSharesItsOutboxKeepsNothingBack(t *testing.T) {
-	store := FileStore{Path: filepath.Join(t.TempDir(), "webhooks.jsonl")}
-	closed := func(t *testing.T, patience time.Duration) (took time.Duration, told []string, kept int) {
-		synctest.Test(t, func(t *testing.T) {
-			r := &receiver{t: t}
-			elsewhere := func(_, channel, _ string) bool { return channel == "moved" }
-			d := start(t, Options{Outbox: numbered{newMemory(10, 1000)}, Store: store, Present: elsewhere}, r, testApp("a", Hook{URL: testURL}))
-			d.Publish("a", vacated("moved"))
-			time.Sleep(time.Second)
-			d.Publish("a", vacated("left"))
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			begin := time.Now()
-			if err := d.Close(ctx); err != nil {
-				t.Error(err)
-			}
-			took, told = time.Since(begin), r.events()
-			events, err := store.Load()
-			if err != nil {
-				t.Error(err)
-			}
-			kept = len(events)
-		})
-		return took, told, kept
-	}
-	t.Run("it waits until the time of its events is over", func(t *testing.T) {
-		took, told, kept := closed(t, time.Minute)
-		wantEvents(t, told, "channel_vacated left")
-		if took != 3*time.Second || kept != 0 {
-			t.Errorf("took %v and kept %d, want 3 s and none", took, kept)
-		}
-	})
-	t.Run("what it has no time for is kept", func(t *testing.T) {
-		took, told, kept := closed(t, time.Second)
-		wantEvents(t, told)
-		if took != time.Second || kept != 2 {
-			t.Errorf("took %v and kept %d, want 1 s and 2", took, kept)
-		}
-	})
 }

@@ -120,6 +120,7 @@ func Run(t *testing.T, open func(t *testing.T) Cluster) {
 		{"random joins and leaves at the same time are decided once each", randomRace},
 		{"queries ask the whole cluster", queries},
 		{"connections of the others are summed", connections},
+		{"nodes tell of themselves as long as they are there", described},
 		{"terminate reaches every other node", terminate},
 		{"close takes back what the node stated and tells it", closeTakesBack},
 		{"a killed node is cleaned up by exactly one survivor", killed},
@@ -302,9 +303,13 @@ func countsAreNumbered(s *suite) {
 			node.Hold(c, held, true)
 		}
 	}
+	s.total(n[0], c, 150)
 	last, count := uint64(0), 0
 	for _, node := range n {
-		node.hold(c, 50)
+		node.Hold(c, 50, true) // answered after all others
+		node.until("all are counted", c, func(f Following) bool {
+			return len(f.Counted) > 0 && f.Counted[len(f.Counted)-1] == 150
+		})
 		f := node.told(c)
 		for i, number := range f.Numbers {
 			if number == 0 || i > 0 && number <= f.Numbers[i-1] {
@@ -438,7 +443,7 @@ func queries(s *suite) {
 	if o.Kept == nil || string(o.Kept.Payload) != "x" || o.Kept.Data != `"x"` || o.Kept.For <= 0 || o.Kept.For > time.Minute {
 		s.t.Errorf("cache: got %+v", o.Kept)
 	}
-	rows, err := n[2].Channels(s.t.Context(), "app", "presence-")
+	rows, err := n[2].Channels(s.t.Context(), "app", "presence-", 1<<20)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -448,7 +453,10 @@ func queries(s *suite) {
 		slices.ContainsFunc(rows, func(r cluster.NamedOccupancy) bool { return r.Name == chat.Name }) {
 		s.t.Errorf("channels: got %+v", rows)
 	}
-	rows, err = n[2].Channels(s.t.Context(), "other", "")
+	if _, err := n[2].Channels(s.t.Context(), "app", "", 1); !errors.Is(err, cluster.ErrTooMany) {
+		s.t.Errorf("more channels than the limit: got %v, want ErrTooMany", err)
+	}
+	rows, err = n[2].Channels(s.t.Context(), "other", "", 1<<20)
 	if err != nil || len(rows) != 0 {
 		s.t.Errorf("channels of another app: got %+v, %v", rows, err)
 	}

@@ -22,11 +22,13 @@ type Adapter struct {
 	degraded    bool                     // as the Deliverer was told
 	watched     map[cluster.Channel]bool // true with a snapshot
 	connections map[string]int64
+	number      int    // its name
+	description string // Describe
 	spool       []cluster.Publication
 	stats       cluster.Stats
 }
 
-var _ cluster.Adapter = (*Adapter)(nil)
+var _ cluster.Partner = (*Adapter)(nil)
 
 // New returns the adapter of a node that is alone.
 func New() *Adapter { return NewHub().NewAdapter() }
@@ -213,7 +215,7 @@ func (a *Adapter) counted(c cluster.Channel, total int) {
 // Seat implements cluster.Adapter.
 func (a *Adapter) Seat(c cluster.Channel, m cluster.Member) {
 	a.state(c, func() {
-		seq := a.hub.seat(a, c, m)
+		seq := a.hub.seat(a, c, m, a)
 		a.out(c, func(d cluster.Deliverer) { d.Seated(c, m.ID, seq) })
 	})
 }
@@ -224,6 +226,11 @@ func (a *Adapter) Unseat(c cluster.Channel, userID string) {
 		a.hub.unseat(a, c, userID, a)
 		a.out(c, func(d cluster.Deliverer) { d.Unseated(c, userID) })
 	})
+}
+
+// Inherit implements cluster.Partner.
+func (a *Adapter) Inherit(c cluster.Channel, in cluster.Inherited) {
+	a.state(c, func() { a.hub.inherit(a, c, in) })
 }
 
 // Terminate implements cluster.Adapter.
@@ -270,14 +277,17 @@ func (a *Adapter) Channel(_ context.Context, c cluster.Channel) (o cluster.Occup
 }
 
 // Channels implements cluster.Adapter.
-func (a *Adapter) Channels(_ context.Context, app, prefix string) (rows []cluster.NamedOccupancy, err error) {
+func (a *Adapter) Channels(_ context.Context, app, prefix string, limit int) (rows []cluster.NamedOccupancy, err error) {
 	err = a.query(func() {
 		for c, s := range a.hub.channels {
-			if c.App == app && s.total > 0 && strings.HasPrefix(c.Name, prefix) {
+			if c.App == app && s.total > 0 && strings.HasPrefix(c.Name, prefix) && !strings.HasPrefix(c.Name, cluster.UserPrefix) {
 				rows = append(rows, cluster.NamedOccupancy{Name: c.Name, Occupancy: cluster.Occupancy{Subscriptions: s.total, Users: len(s.seats)}})
 			}
 		}
 	})
+	if len(rows) > limit {
+		return nil, cluster.ErrTooMany
+	}
 	return rows, err
 }
 

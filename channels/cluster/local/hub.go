@@ -19,6 +19,7 @@ type Hub struct {
 	back     bool // after an outage, until every node has stated everything again
 	seq      uint64
 	dead     []*Adapter // killed in an outage
+	made     int        // adapters
 	adapters []*Adapter // those that started and were not closed or killed
 	channels map[cluster.Channel]*channel
 	swept    time.Time
@@ -43,7 +44,32 @@ func NewShuffledHub(seed uint64) *Hub {
 
 // NewAdapter returns the adapter of one more node.
 func (h *Hub) NewAdapter() *Adapter {
-	return &Adapter{hub: h, watched: make(map[cluster.Channel]bool), connections: make(map[string]int64)}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.made++
+	return &Adapter{hub: h, number: h.made, watched: make(map[cluster.Channel]bool), connections: make(map[string]int64)}
+}
+
+// Names implements cluster.KeptEvents.
+func (h *Hub) Names() (names []cluster.Channel) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c, s := range h.channels {
+		if s.keptEvent() != nil {
+			names = append(names, c)
+		}
+	}
+	return names
+}
+
+// Last implements cluster.KeptEvents.
+func (h *Hub) Last(c cluster.Channel) *cluster.Kept {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s, ok := h.channels[c]; ok {
+		return s.keptEvent()
+	}
+	return nil
 }
 
 // Settle waits until nothing is on its way, apart from what concerns paused

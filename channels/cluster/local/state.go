@@ -73,16 +73,28 @@ func (h *Hub) hold(a *Adapter, c cluster.Channel, subscriptions int, decider *Ad
 }
 
 // seat returns the number of the user's MemberAdded.
-func (h *Hub) seat(a *Adapter, c cluster.Channel, m cluster.Member) uint64 {
+func (h *Hub) seat(a *Adapter, c cluster.Channel, m cluster.Member, decider *Adapter) uint64 {
 	s := h.of(c)
 	u, ok := s.seats[m.ID]
 	if !ok {
 		u = &seat{member: m, by: make(map[*Adapter]int)}
 		s.seats[m.ID] = u
-		u.seq = h.edge(a, cluster.Edge{Channel: c, Kind: cluster.MemberAdded, Member: m})
+		u.seq = h.edge(decider, cluster.Edge{Channel: c, Kind: cluster.MemberAdded, Member: m})
 	}
 	u.by[a] = a.incarnation
 	return u.seq
+}
+
+// inherit is hold, seat and publish of what nobody is to decide.
+func (h *Hub) inherit(a *Adapter, c cluster.Channel, in cluster.Inherited) {
+	if in.Kept != nil {
+		h.of(c).kept = kept{*in.Kept, time.Now().Add(in.Kept.For)}
+	}
+	h.hold(a, c, in.Subscriptions, nil)
+	for _, m := range in.Members {
+		seq := h.seat(a, c, m, nil)
+		a.out(c, func(d cluster.Deliverer) { d.Seated(c, m.ID, seq) })
+	}
 }
 
 func (h *Hub) unseat(a *Adapter, c cluster.Channel, userID string, decider *Adapter) {

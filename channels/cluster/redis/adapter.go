@@ -32,11 +32,14 @@ type Adapter struct {
 	bus      bus
 	seen     seen
 	lease    lease
+	journal  journal
 	comeback comeback
+	queues   queues
+
+	description description
 
 	// cleaning orders the calls of purgeScript, by the cleaner and by Close.
 	cleaning sync.Mutex
-	purging  []call // those whose answer a session took with it; guarded by cleaning
 
 	session     atomic.Pointer[session] // nil while Redis is lost
 	accepting   atomic.Bool             // statements are taken
@@ -82,6 +85,7 @@ func New(o Options) (*Adapter, error) {
 	}
 	a.bus.init(a)
 	a.lease.init()
+	a.journal.init(a)
 	return a, nil
 }
 
@@ -163,7 +167,13 @@ func (a *Adapter) takeBack(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	_, err := a.askLease(ctx, s, "leave", "")
+	if a.options.Owed == nil {
+		_, err := a.askLease(ctx, s, "leave", "")
+		return err
+	}
+	a.journal.settle(ctx, s)
+	// Another node looks for what is left of the journal.
+	_, err := a.askLease(context.WithoutCancel(ctx), s, "bequeath", "")
 	return err
 }
 

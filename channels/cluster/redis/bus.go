@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -11,12 +12,15 @@ import (
 )
 
 const (
-	maxTopicBatch = 512 // topics in one pipeline of SUBSCRIBEs
-	maxAnswered   = 64  // channels that one turn answers
+	maxTopicBatch = 2048 // topics in one pipeline of SUBSCRIBEs, 2 ms of Redis
+	maxAnswered   = 4096 // channels that one turn answers
 
-	// maxSnapshotBatch is how many snapshots one pipeline reads. One of 100,000
-	// members takes Redis about a tenth of a second.
-	maxSnapshotBatch = 16
+	// maxSnapshotBatch is how many snapshots one pipeline reads of channels with at
+	// most smallRoster members, 15 ms of Redis, and maxLargeBatch of others. One of
+	// 100,000 members takes Redis about a tenth of a second.
+	maxSnapshotBatch = 256
+	smallRoster      = 64
+	maxLargeBatch    = 16
 
 	// maxSubscribeFailures in a row end the session.
 	maxSubscribeFailures = 5
@@ -73,6 +77,7 @@ type bus struct {
 	byTopic   map[uint32]*topic
 	dirty     []uint32
 	ready     []request            // channels whose snapshot is to be read
+	large     []request            // those of them that are known to have a large one
 	later     []request            // those whose statements must be heard before
 	heard     [flusherCount]uint64 // as of which later was looked through
 	partial   bool                 // snapshots were told that may lack nodes
@@ -157,7 +162,7 @@ func (b *bus) catchUp(epoch uint64) {
 		return
 	}
 	behind := func(r request) bool { return r.number <= b.goal }
-	for _, list := range [][]request{b.requests, b.ready, b.later} {
+	for _, list := range [][]request{b.requests, b.ready, b.large, b.later} {
 		if slices.ContainsFunc(list, behind) {
 			return
 		}
@@ -185,7 +190,7 @@ func (b *bus) subscribed() int {
 
 // open connects to the servers that publish, and subscribes to what concerns all.
 func (b *bus) open(s *session) error {
-	b.byTopic, b.dirty, b.ready, b.later, b.forgotten = make(map[uint32]*topic), nil, nil, nil, false
+	b.byTopic, b.dirty, b.ready, b.large, b.later, b.forgotten = make(map[uint32]*topic), nil, nil, nil, nil, false
 	b.mu.Lock()
 	b.broken, b.lost, b.topics = nil, nil, 0
 	b.adapter.comeback.setDeaf(false)
@@ -212,7 +217,7 @@ func (b *bus) run(s *session) {
 			s.fail(fmt.Errorf("the bus is lost: %w", err))
 			return
 		}
-		if len(b.dirty) > 0 || len(b.ready) > 0 {
+		if len(b.dirty) > 0 || len(b.ready) > 0 || len(b.large) > 0 {
 			continue
 		}
 		select {
@@ -245,7 +250,10 @@ func (b *bus) turn(s *session) error {
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
 	}
-	if err := b.readSnapshots(s, epoch); err != nil {
+	if err := b.readSnapshots(s, epoch, &b.ready, maxSnapshotBatch, strconv.Itoa(smallRoster)); err != nil {
+		return err
+	}
+	if err := b.readSnapshots(s, epoch, &b.large, maxLargeBatch, ""); err != nil {
 		return err
 	}
 	b.catchUp(epoch)
@@ -255,7 +263,7 @@ func (b *bus) turn(s *session) error {
 // forget ends all watches. The topics stay subscribed until everything was watched
 // again.
 func (b *bus) forget() {
-	b.ready, b.later = nil, nil
+	b.ready, b.large, b.later = nil, nil, nil
 	for _, t := range b.byTopic {
 		t.channels, t.asked = nil, nil
 	}
@@ -500,10 +508,17 @@ func (b *bus) answer(t *topic) {
 	t.asked = nil
 }
 
-// readSnapshots answers some of the channels whose topic is subscribed.
-func (b *bus) readSnapshots(s *session, epoch uint64) error {
-	batch := b.ready[:min(len(b.ready), maxAnswered)]
-	b.ready = b.ready[len(batch):]
+// readSnapshots answers some of the waiting channels, whose topic is subscribed. It
+// reads up to limit snapshots, of those with at most that many members.
+func (b *bus) readSnapshots(s *session, epoch uint64, waiting *[]request, limit int, members string) error {
+	n := 0
+	for snapshots := 0; n < min(len(*waiting), maxAnswered) && snapshots < limit; n++ {
+		if (*waiting)[n].snapshot {
+			snapshots++
+		}
+	}
+	batch := (*waiting)[:n]
+	*waiting = (*waiting)[n:]
 	byBucket := make(map[int][]request)
 	reading := make(map[cluster.Channel]bool)
 	for _, r := range batch {
@@ -530,43 +545,39 @@ func (b *bus) readSnapshots(s *session, epoch uint64) error {
 		reading[r.channel] = true
 		byBucket[bucketOf(id)] = append(byBucket[bucketOf(id)], r)
 	}
-	for len(byBucket) > 0 {
-		var calls []call
-		var asked [][]request
-		room := maxSnapshotBatch
-		for bucket, list := range byBucket {
-			if room == 0 {
-				break
-			}
-			n := min(len(list), room)
-			room -= n
-			args := []string{""}
-			for _, r := range list[:n] {
-				args = append(args, b.adapter.names.cid(b.adapter.names.topic(r.channel), r.channel))
-				b.adapter.begin(r, b.adapter.names.topic(r.channel), epoch, false)
-			}
-			calls = append(calls, call{snapshotScript, b.adapter.names.base[bucket], args})
-			asked = append(asked, list[:n])
-			if byBucket[bucket] = list[n:]; n == len(list) {
-				delete(byBucket, bucket)
-			}
+	if len(byBucket) == 0 {
+		return nil
+	}
+	var calls []call
+	var asked [][]request
+	for bucket, list := range byBucket {
+		args := []string{"", members}
+		for _, r := range list {
+			args = append(args, b.adapter.names.cid(b.adapter.names.topic(r.channel), r.channel))
+			b.adapter.begin(r, b.adapter.names.topic(r.channel), epoch, false)
 		}
-		partial := b.adapter.othersComeBack()
-		b.partial = b.partial || partial
-		results, err := s.eval(s.ctx, calls)
+		calls = append(calls, call{snapshotScript, b.adapter.names.base[bucket], args})
+		asked = append(asked, list)
+	}
+	partial := b.adapter.othersComeBack()
+	b.partial = b.partial || partial
+	results, err := s.eval(s.ctx, calls)
+	if err != nil {
+		return err
+	}
+	for i, result := range results {
+		snapshots, err := readSnapshots(result, len(asked[i]))
 		if err != nil {
 			return err
 		}
-		for i, result := range results {
-			snapshots, err := readSnapshots(result, len(asked[i]))
-			if err != nil {
-				return err
+		for j, r := range asked[i] {
+			if snapshots[j] == nil {
+				b.large = append(b.large, r)
+				continue
 			}
-			for j, r := range asked[i] {
-				snapshots[j].Partial = partial
-				if !b.adapter.finish(r.channel, b.adapter.names.topic(r.channel), epoch, snapshots[j]) {
-					b.ready = append(b.ready, r)
-				}
+			snapshots[j].Partial = partial
+			if !b.adapter.finish(r.channel, b.adapter.names.topic(r.channel), epoch, snapshots[j]) {
+				b.ready = append(b.ready, r)
 			}
 		}
 	}

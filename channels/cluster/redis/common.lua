@@ -9,7 +9,12 @@
 --   :m:CID    user -> number of member_added, a space, the member
 --   :k:CID    kept publication: origin, number, the rest of its message
 --   :p:NODE   the last number that a node gave to a kept publication
---   :i:INC:h  cids held by an incarnation, :i:INC:s its seats as cid and user
+--   :i:INC:h  cids held by an incarnation, :i:INC:s its seats as cid and user; :H and
+--             :S those whose edges go into the journal
+--   :w        edge -> incarnation that has to tell it, a space, its number: arrivals
+--             until that is done, leaves as long as an arrival may undo them
+--   :w:INC    journal of an incarnation: number and edge -> when it is due, in ms,
+--             infinite once it is told. An edge is a byte for its kind, cid and user
 --   :d        incarnations that were cleaned up -> when
 --   :r:CALLER number of the caller's last call, and its answer
 local base = KEYS[1]
@@ -104,4 +109,42 @@ end
 local function remember(caller, call, answer)
   redis.call('SET', base .. ':r:' .. caller, call .. ' ' .. cmsgpack.pack(answer), 'EX', 600)
   return answer
+end
+
+local maxJournal = 65536 -- of one incarnation in a bucket
+
+local function milliseconds()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- note puts an edge into the journal, to be told by inc, a leave after that many
+-- milliseconds. It returns the kind plus 8; 0 when an arrival undid a leave; the kind
+-- alone when the journal is full, so that the edge is told at once and by nobody else.
+local function note(inc, back, kind, seq, cid, user)
+  if kind == 0 then return 0 end
+  local w, edge = base .. ':w', string.char(kind) .. cid .. user
+  local own = w .. ':' .. inc
+  if kind % 2 == 1 then
+    local leave = string.char(kind + 1) .. cid .. user
+    local left = redis.call('HGET', w, leave)
+    if left then
+      local by, number = string.match(left, '^(.*) (%d+)$')
+      redis.call('HDEL', w, leave)
+      redis.call('ZREM', w .. ':' .. by, number .. leave)
+      return 0
+    end
+  end
+  if redis.call('ZCARD', own) >= maxJournal then return kind end
+  redis.call('HSET', w, edge, inc .. ' ' .. seq)
+  redis.call('ZADD', own, kind % 2 == 1 and '+inf' or milliseconds() + back, seq .. edge)
+  return kind + 8
+end
+
+-- parts returns the number, the edge, its kind, cid and user of an entry.
+local function parts(entry)
+  local _, at = string.find(entry, '^%d+')
+  local edge = string.sub(entry, at + 1)
+  local _, _, _, rest = struct.unpack('>Ic0Ic0Ic0', edge, 2)
+  return string.sub(entry, 1, at), edge, string.byte(edge), string.sub(edge, 2, rest - 1), string.sub(edge, rest)
 end

@@ -5,6 +5,8 @@
 //	Publish            --> lanes (4 publishers)    --> PUBLISH or Lua ------------+
 //	Watch, Unwatch     --> bus: topics by interest <-- edges and publications <---+
 //	lease              --> heartbeats, cleaning up after nodes that are gone
+//	Describe, Nodes    --> what nodes tell of themselves, under keys that end with a lease
+//	journal            --> edges that are Options.Owed, until they are told
 //
 // An Outbox keeps webhook events in streams until one node has sent them.
 //

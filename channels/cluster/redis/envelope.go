@@ -75,12 +75,17 @@ func (r *reader) take(n int) string {
 	return head
 }
 
-func (r *reader) field() string {
+// number reads four bytes; 0 when there are none.
+func (r *reader) number() uint32 {
 	head := r.take(4)
 	if r.short {
-		return ""
+		return 0
 	}
-	n := uint32(head[0])<<24 | uint32(head[1])<<16 | uint32(head[2])<<8 | uint32(head[3])
+	return uint32(head[0])<<24 | uint32(head[1])<<16 | uint32(head[2])<<8 | uint32(head[3])
+}
+
+func (r *reader) field() string {
+	n := r.number()
 	if uint64(n) > uint64(len(r.rest)) {
 		r.short, r.rest = true, ""
 		return ""

@@ -279,10 +279,17 @@ func TestTLSWithACLAndDatabase(t *testing.T) {
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("kept"), Keep: time.Minute})
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("plain")})
 	l.until(t, "delivered", func() bool { return len(l.delivered[c.Name]) == 2 })
+	if err := a.Describe("me"); err != nil {
+		t.Error(err)
+	}
+	l.until(t, "described", func() bool {
+		nodes, err := publisher.Nodes(t.Context())
+		return err == nil && len(nodes) == 2 && nodes[0].Text+nodes[1].Text == "me"
+	})
 	q := openQueue(t, a, OutboxOptions{})
 	put(t, q, "event")
 	drain(t, q, 1)
-	if rows, err := publisher.Channels(t.Context(), "app", ""); err != nil || len(rows) != 1 {
+	if rows, err := publisher.Channels(t.Context(), "app", "", 1<<20); err != nil || len(rows) != 1 {
 		t.Errorf("channels: got %v, %v", rows, err)
 	}
 	if space := s.text("INFO", "keyspace"); strings.Contains(space, "db0") || !strings.Contains(space, "db3") {

@@ -20,6 +20,9 @@ const (
 	maxClaimed    = 1024
 )
 
+// errFenced means that this node is dead to a bucket: it has to register anew.
+var errFenced = errors.New("this node was cleaned up")
+
 // incarnationName is how scripts name a registration of a node.
 type incarnationName struct {
 	node   string
@@ -276,6 +279,15 @@ func (l *lease) next() (i incarnationName, ok bool) {
 	return l.cleaning[0], true
 }
 
+// giveUp forgets an incarnation that is to be cleaned up.
+func (l *lease) giveUp(i incarnationName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.cleaning) > 0 && l.cleaning[0] == i {
+		l.cleaning = l.cleaning[1:]
+	}
+}
+
 // done moves the incarnation that was cleaned up to those to be told.
 func (l *lease) done(i incarnationName) {
 	l.mu.Lock()
@@ -298,7 +310,13 @@ func (a *Adapter) cleanUp(s *session) {
 			}
 			continue
 		}
-		if err := a.purge(s.ctx, s, i.node, i.number); err != nil {
+		err := a.purge(s.ctx, s, i.node, i.number)
+		if errors.Is(err, errFenced) {
+			s.askRegister()
+			a.lease.giveUp(i) // another takes it over when the claim ends
+			continue
+		}
+		if err != nil {
 			s.fail(fmt.Errorf("a node that is gone was not cleaned up: %w", err))
 			return
 		}
@@ -322,16 +340,16 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 		calls := make([]call, len(batch))
 		for i, b := range batch {
 			calls[i] = call{purgeScript, a.names.base[b], []string{
-				s.publish, a.node, decimal(a.calls.Add(1)), node, decimal(incarnation), strconv.Itoa(maxPurged),
+				s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)), node, decimal(incarnation),
+				strconv.Itoa(maxPurged), a.options.owed(),
 			}}
 		}
 		results, err := s.eval(ctx, calls)
 		if err != nil {
-			a.purging = calls
 			return err
 		}
 		for i, result := range results {
-			more, err := a.purged(result)
+			more, err := a.purged(result, batch[i])
 			if err != nil {
 				return err
 			}
@@ -343,34 +361,22 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 	return nil
 }
 
-// recallPurge is recall for the calls of purgeScript. What they ended is told by no
-// other node.
-func (a *Adapter) recallPurge(s *session) error {
-	a.cleaning.Lock()
-	defer a.cleaning.Unlock()
-	results, err := s.eval(s.ctx, a.purging)
-	if err != nil {
-		return err
-	}
-	for _, result := range results {
-		if _, err := a.purged(result); err != nil {
-			return err
-		}
-	}
-	a.purging = nil
-	return nil
-}
-
 // purged tells the edges and counts of one call of purgeScript.
-func (a *Adapter) purged(result rueidis.RedisResult) (more bool, err error) {
+func (a *Adapter) purged(result rueidis.RedisResult, bucket int) (more bool, err error) {
 	answer, err := result.ToArray()
+	if isReply(err, "FENCED") {
+		return false, errFenced
+	}
 	if err != nil {
 		return false, err
 	}
-	if len(answer)%5 != 1 {
+	if len(answer)%5 != 2 {
 		return false, fmt.Errorf("an answer of %d values is not understood", len(answer))
 	}
-	for i := 1; i < len(answer); i += 5 {
+	if int64Of(answer[1]) == 1 {
+		a.journal.lookIn(bucket, 0)
+	}
+	for i := 2; i < len(answer); i += 5 {
 		var parts [4]string // seq, cid, user, member
 		for j := range parts {
 			parts[j], _ = answer[i+1+j].ToString()

@@ -3,7 +3,8 @@
 -- '1' when this node has stated everything and listens, since when the others are
 -- asked the same,
 -- number of incarnations that were cleaned up and they, number of those being cleaned up and they, then app, connections in
--- turn. what is 'register', 'renew' or 'leave'. Keys:
+-- turn. what is 'register', 'renew', 'leave' or, when another
+-- is to look for what is left, 'bequeath'. Keys:
 --
 --   :leases   incarnation -> when its lease ends
 --   :claims   incarnation to clean up -> when another node may take it over
@@ -45,9 +46,10 @@ end
 if tonumber(redis.call('HGET', owners, node) or '0') > tonumber(k) then
   return {0} -- a call that was late on a connection given up since
 end
-if what == 'leave' then
+if what == 'leave' or what == 'bequeath' then
   redis.call('ZREM', leases, inc)
   gone(node)
+  if what == 'bequeath' then redis.call('ZADD', claims, 0, inc) end
   return {1, now, {}, {}, {}, {}}
 end
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"resound/channels/cluster"
 )
 
 // Mode is the kind of installation. The zero value is Standalone.
@@ -62,6 +64,20 @@ type Options struct {
 	SpoolPublications int
 	SpoolBytes        int
 
+	// Owed reports whether a channel's edges must be told although this node dies:
+	// Decided is then told of each until one of the calls has returned and what it put
+	// into an Outbox is in Redis, an edge that is told twice with the same ID. A leave
+	// waits for HoldBack, and is not told, nor is the arrival, when somebody comes back
+	// meanwhile. Nil means that no channel's are: edges are told once, at once, and may
+	// be lost. Called from any goroutine.
+	Owed func(c cluster.Channel) bool
+
+	// HoldBack is how long the leaves of channels that are Owed wait. Zero means 3 s,
+	// negative means not at all.
+	//
+	// Pusher: webhooks, "delayed by up to three seconds".
+	HoldBack time.Duration
+
 	// Logger is told when Redis is lost and found. Nil means nobody.
 	Logger *slog.Logger
 }
@@ -97,6 +113,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.SpoolBytes == 0 {
 		o.SpoolBytes = 64 << 20
+	}
+	switch {
+	case o.HoldBack == 0:
+		o.HoldBack = 3 * time.Second
+	case o.HoldBack < 0:
+		o.HoldBack = 0
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -4,7 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -22,9 +25,10 @@ type Destination struct{ AppID, URL string }
 
 // Record is an event that waits for a Destination.
 type Record struct {
-	// ID is the same however often and from whichever node the event is sent.
-	// Set by Peek.
+	// ID is the same however often and from whichever node the event is sent. When
+	// Put gives none Peek sets it.
 	ID    string
+	entry string    // its place in the stream
 	Event []byte    // immutable
 	At    time.Time // to the millisecond
 }
@@ -75,6 +79,45 @@ func (o *Outbox) Open(to Destination) *Queue {
 		done:   make(chan struct{}),
 		turn:   make(chan struct{}, 1),
 	}
+	q.changed.L = &q.mu
+	a.queues.add(q)
 	go q.run()
 	return q
+}
+
+// queues are those that are open.
+type queues struct {
+	mu   sync.Mutex
+	open map[*Queue]bool
+}
+
+func (o *queues) add(q *Queue) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open == nil {
+		o.open = make(map[*Queue]bool)
+	}
+	o.open[q] = true
+}
+
+func (o *queues) remove(q *Queue) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.open, q)
+}
+
+func (o *queues) all() []*Queue {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.open))
+}
+
+// flushQueues returns when everything that was put before is in Redis.
+func (a *Adapter) flushQueues(s *session) error {
+	for _, q := range a.queues.all() {
+		if err := q.flush(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,14 +1,14 @@
 -- KEYS[1] is the stream of a destination. ARGV: node, lease in milliseconds,
 -- 'own', 'keep' or 'release', entries to read, most entries and bytes, number of
--- the call, number of entries to delete, then id and size of each, then time and
--- event of each entry to add. Beside the stream there are
+-- the call, number of entries to delete, then id and size of each, then time, event
+-- and name (or '') of each entry to add. Beside the stream there are
 --
 --   :o        the node that sends, while its lease lasts
 --   :b        bytes of the events in the stream
 --   :n:NODE   number of the node's last call that added
 --
 -- Answers 1 when the node sends, entries and bytes in the stream, how many were
--- refused, and the oldest entries as id, time and event in turn.
+-- refused, and the oldest entries as id, time, event and name in turn.
 local stream, node, lease, what = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local count, most, mostBytes, call = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local bytes = tonumber(redis.call('GET', stream .. ':b') or '0')
@@ -26,12 +26,12 @@ if i <= #ARGV and tonumber(redis.call('GET', stream .. ':n:' .. node) or '0') < 
   while i <= #ARGV do
     local size = #ARGV[i + 1]
     if entries < most and bytes + size <= mostBytes then
-      redis.call('XADD', stream, '*', 't', ARGV[i], 'e', ARGV[i + 1])
+      redis.call('XADD', stream, '*', 't', ARGV[i], 'e', ARGV[i + 1], 'n', ARGV[i + 2])
       entries, bytes = entries + 1, bytes + size
     else
       refused = refused + 1
     end
-    i = i + 2
+    i = i + 3
   end
 end
 
@@ -59,6 +59,7 @@ if owned == 1 and count > 0 then
     answer[#answer + 1] = entry[1]
     answer[#answer + 1] = entry[2][2]
     answer[#answer + 1] = entry[2][4]
+    answer[#answer + 1] = entry[2][6]
   end
 end
 return answer

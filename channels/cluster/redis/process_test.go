@@ -20,6 +20,7 @@ import (
 const (
 	childAddress = "RESOUND_TEST_REDIS"
 	childPrefix  = "RESOUND_TEST_PREFIX"
+	childOwed    = "RESOUND_TEST_OWED" // when set, its edges must be told
 )
 
 func childOptions(address, prefix string) Options {
@@ -27,7 +28,11 @@ func childOptions(address, prefix string) Options {
 }
 
 func runChild(address string) {
-	a, err := New(childOptions(address, os.Getenv(childPrefix)))
+	o := childOptions(address, os.Getenv(childPrefix))
+	if os.Getenv(childOwed) != "" {
+		o.Owed, o.HoldBack = func(cluster.Channel) bool { return true }, -1
+	}
+	a, err := New(o)
 	if err != nil {
 		fmt.Println("failed", err)
 		return
@@ -53,6 +58,8 @@ type printer struct {
 
 func (p *printer) Seated(cluster.Channel, string, uint64) { fmt.Println("seated") }
 
+func (p *printer) Decided(e cluster.Edge) { fmt.Println("decided", e.Kind) }
+
 func (p *printer) Restate() {
 	fmt.Println("restate")
 	p.state()
@@ -65,10 +72,11 @@ type child struct {
 	lines   chan string
 }
 
-func startChild(t *testing.T, s *server, prefix string) *child {
+func startChild(t *testing.T, s *server, prefix string, environment ...string) *child {
 	t.Helper()
 	c := &child{t: t, command: exec.Command(os.Args[0]), lines: make(chan string, 100)}
 	c.command.Env = append(os.Environ(), childAddress+"="+s.address(), childPrefix+"="+prefix)
+	c.command.Env = append(c.command.Env, environment...)
 	c.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdin, err := c.command.StdinPipe()
 	if err != nil {
@@ -84,6 +92,7 @@ func startChild(t *testing.T, s *server, prefix string) *child {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
+		defer close(c.lines)
 		for lines := bufio.NewScanner(stdout); lines.Scan(); {
 			c.lines <- lines.Text()
 		}
@@ -103,7 +112,10 @@ func (c *child) expect(line string) {
 	late := time.After(30 * time.Second)
 	for {
 		select {
-		case got := <-c.lines:
+		case got, ok := <-c.lines:
+			if !ok {
+				c.t.Fatalf("the child ended before it printed %q", line)
+			}
 			if got == line {
 				return
 			}

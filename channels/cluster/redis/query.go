@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,41 +35,110 @@ func (a *Adapter) Channel(ctx context.Context, c cluster.Channel) (cluster.Occup
 	return cluster.Occupancy{Subscriptions: int(int64Of(answer[0])), Users: int(int64Of(answer[1])), Kept: kept}, nil
 }
 
-// Channels implements cluster.Adapter. Each bucket is a moment of its own.
-func (a *Adapter) Channels(ctx context.Context, app, prefix string) ([]cluster.NamedOccupancy, error) {
-	var rows []cluster.NamedOccupancy
-	for first := 0; first < buckets; first += 4 * maxCalls {
-		calls := make([]call, 4*maxCalls)
-		for i := range calls {
-			calls[i] = a.queryCall(first+i, "all", app)
+// Channels implements cluster.Adapter. Each page of a bucket is a moment of its own.
+func (a *Adapter) Channels(ctx context.Context, app, prefix string, limit int) ([]cluster.NamedOccupancy, error) {
+	l := listing{limit: limit}
+	left := make([]page, buckets)
+	for b := range left {
+		left[b] = page{bucket: b, cursor: "0"}
+	}
+	for n := maxCalls; len(left) > 0; n = l.calls() {
+		batch := left[:min(n, len(left))]
+		left = left[len(batch):]
+		calls := make([]call, len(batch))
+		for i, p := range batch {
+			calls[i] = a.queryCall(p.bucket, "all", app, p.cursor, strconv.Itoa(pageRows), prefix, cluster.UserPrefix)
 		}
 		results, err := a.query(ctx, calls)
 		if err != nil {
 			return nil, err
 		}
-		for _, result := range results {
-			answer, err := result.ToArray()
-			if err != nil || len(answer)%3 != 0 {
-				return nil, outOfReach(errors.Join(err, errAnswer))
+		var on []page // first, so that few buckets are under way
+		l.asked, l.looked = len(batch), 0
+		for i, result := range results {
+			p := batch[i]
+			if err := l.read(result, &p); err != nil {
+				return nil, err
 			}
-			for i := 0; i < len(answer); i += 3 {
-				text, _ := answer[i].ToString()
-				r := reader{rest: text}
-				if _, c := r.cid(); strings.HasPrefix(c.Name, prefix) {
-					rows = append(rows, cluster.NamedOccupancy{Name: c.Name, Occupancy: cluster.Occupancy{
-						Subscriptions: int(int64Of(answer[i+1])), Users: int(int64Of(answer[i+2])),
-					}})
-				}
+			if p.cursor != "0" {
+				on = append(on, p)
 			}
 		}
+		left = append(on, left...)
 	}
-	return rows, nil
+	return l.rows, nil
+}
+
+const (
+	pageRows = 256 // looked at by one call, about
+
+	// maxPipelineRows is how many are looked at in one pipeline, about, for which Redis
+	// answers nobody else: some milliseconds.
+	maxPipelineRows = 2048
+	callRows        = 8 // what a call costs beside its rows, in rows
+)
+
+// page is where reading a bucket goes on.
+type page struct {
+	bucket int
+	cursor string
+	seen   map[string]bool // names, when the bucket has more than one page: some come twice
+}
+
+// listing collects an app's channels.
+type listing struct {
+	rows   []cluster.NamedOccupancy
+	limit  int
+	asked  int // calls of the last pipeline
+	looked int // rows that they looked at
+}
+
+// calls is how many the next pipeline may have.
+func (l *listing) calls() int {
+	return min(max(maxPipelineRows/(callRows+l.looked/l.asked), 1), 4*maxCalls)
+}
+
+// read takes a page and says in p where the next one begins.
+func (l *listing) read(result rueidis.RedisResult, p *page) error {
+	answer, err := result.ToArray()
+	if err != nil || len(answer) != 3 {
+		return outOfReach(errors.Join(err, errAnswer))
+	}
+	first := p.cursor == "0"
+	p.cursor, _ = answer[0].ToString()
+	l.looked += int(int64Of(answer[1]))
+	text, err := answer[2].ToString()
+	if err != nil {
+		return outOfReach(err)
+	}
+	if p.seen == nil && (!first || p.cursor != "0") {
+		p.seen = make(map[string]bool)
+	}
+	for r := (reader{rest: text}); r.rest != ""; {
+		subscriptions, users, name := r.number(), r.number(), r.field()
+		if r.short {
+			return outOfReach(errAnswer)
+		}
+		if p.seen[name] {
+			continue
+		}
+		if p.seen != nil {
+			p.seen[name] = true
+		}
+		if len(l.rows) == l.limit {
+			return cluster.ErrTooMany
+		}
+		l.rows = append(l.rows, cluster.NamedOccupancy{Name: name, Occupancy: cluster.Occupancy{
+			Subscriptions: int(subscriptions), Users: int(users),
+		}})
+	}
+	return nil
 }
 
 // Members implements cluster.Adapter.
 func (a *Adapter) Members(ctx context.Context, c cluster.Channel) ([]cluster.Member, error) {
 	topic := a.names.topic(c)
-	args := []string{"", a.names.cid(topic, c)}
+	args := []string{"", "", a.names.cid(topic, c)}
 	results, err := a.query(ctx, []call{{snapshotScript, a.names.base[bucketOf(topic)], args}})
 	if err != nil {
 		return nil, err
@@ -80,8 +150,8 @@ func (a *Adapter) Members(ctx context.Context, c cluster.Channel) ([]cluster.Mem
 	return snapshots[0].Members, nil
 }
 
-func (a *Adapter) queryCall(bucket int, what, argument string) call {
-	return call{queryScript, a.names.base[bucket], []string{"", what, argument}}
+func (a *Adapter) queryCall(bucket int, arguments ...string) call {
+	return call{queryScript, a.names.base[bucket], append([]string{""}, arguments...)}
 }
 
 func (a *Adapter) query(ctx context.Context, calls []call) ([]rueidis.RedisResult, error) {
@@ -98,7 +168,8 @@ func (a *Adapter) query(ctx context.Context, calls []call) ([]rueidis.RedisResul
 
 func outOfReach(err error) error { return fmt.Errorf("%w: %w", cluster.ErrDegraded, err) }
 
-// readSnapshots reads the answer of snapshotScript about n channels.
+// readSnapshots reads the answer of snapshotScript about n channels; nil stands for
+// one with more members than were asked for.
 func readSnapshots(result rueidis.RedisResult, n int) ([]*cluster.Snapshot, error) {
 	answer, err := result.ToArray()
 	if err != nil {
@@ -111,6 +182,9 @@ func readSnapshots(result rueidis.RedisResult, n int) ([]*cluster.Snapshot, erro
 	for i := range out {
 		part := answer[5*i : 5*i+5]
 		seq, _ := part[0].ToString()
+		if seq == "" {
+			continue
+		}
 		members, err := readMembers(part[2])
 		if err != nil {
 			return nil, err

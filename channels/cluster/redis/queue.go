@@ -28,7 +28,10 @@ type Queue struct {
 	turn   chan struct{} // a call of outboxScript is under way while it has a value
 
 	mu       sync.Mutex
+	changed  sync.Cond // on mu: added became shorter, or closed
 	closed   bool
+	ended    bool     // Close has returned
+	puts     uint64   // events that Put took
 	added    []Record // waits to be added, oldest first
 	bytes    int      // of added
 	removed  []Record // sent, waits to be deleted
@@ -57,6 +60,7 @@ func (q *Queue) Put(r Record) error {
 		return ErrQueueFull
 	}
 	q.added = append(q.added, r)
+	q.puts++
 	q.bytes += len(r.Event)
 	q.ring()
 	return nil
@@ -153,9 +157,21 @@ func (q *Queue) Close() []Record {
 			break
 		}
 	}
+	q.outbox.adapter.queues.remove(q)
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.ended = true
+	q.changed.Broadcast()
 	return q.added
+}
+
+// flush waits until what was put before is in Redis, or in the hands of who closed
+// the queue.
+func (q *Queue) flush(s *session) error {
+	q.mu.Lock()
+	upTo := q.puts
+	q.mu.Unlock()
+	return waitUntil(s.ctx, s, &q.changed, func() bool { return q.ended || q.puts-uint64(len(q.added)) >= upTo })
 }
 
 // run adds and deletes what waits, and keeps the lease while a sender is at work
@@ -220,18 +236,22 @@ func (q *Queue) exchange(ctx context.Context, what string, count int) ([]Record,
 	if err != nil {
 		return nil, err
 	}
-	if len(answer) < 4 || len(answer)%3 != 1 {
+	if len(answer) < 4 || len(answer)%4 != 0 {
 		return nil, fmt.Errorf("an answer of %d values is not understood", len(answer))
 	}
 	q.heard(int(int64Of(answer[1])), int(int64Of(answer[2])), uint64(int64Of(answer[3])))
 	var records []Record
-	for i := 4; i < len(answer); i += 3 {
-		id, _ := answer[i].ToString()
+	for i := 4; i < len(answer); i += 4 {
+		entry, _ := answer[i].ToString()
+		id, _ := answer[i+3].ToString()
+		if id == "" {
+			id = entry
+		}
 		event, err := answer[i+2].ToString()
 		if err != nil {
 			return nil, err
 		}
-		records = append(records, Record{ID: id, Event: []byte(event), At: time.UnixMilli(int64Of(answer[i+1]))})
+		records = append(records, Record{ID: id, entry: entry, Event: []byte(event), At: time.UnixMilli(int64Of(answer[i+1]))})
 	}
 	return records, nil
 }
@@ -251,10 +271,10 @@ func (q *Queue) args(what string, count int) []string {
 		strconv.Itoa(o.MaxEvents), strconv.Itoa(o.MaxBytes), decimal(q.call), strconv.Itoa(len(q.deleting)),
 	}
 	for _, r := range q.deleting {
-		args = append(args, r.ID, strconv.Itoa(len(r.Event)))
+		args = append(args, r.entry, strconv.Itoa(len(r.Event)))
 	}
 	for _, r := range q.added[:q.adding] {
-		args = append(args, strconv.FormatInt(r.At.UnixMilli(), 10), string(r.Event))
+		args = append(args, strconv.FormatInt(r.At.UnixMilli(), 10), string(r.Event), r.ID)
 	}
 	return args
 }
@@ -267,6 +287,7 @@ func (q *Queue) heard(events, bytes int, refused uint64) {
 	}
 	q.added = q.added[q.adding:]
 	q.adding, q.deleting = 0, nil
+	q.changed.Broadcast()
 	q.inEvents, q.inBytes = events, bytes
 	q.outbox.dropped.Add(refused)
 }

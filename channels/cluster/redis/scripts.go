@@ -30,8 +30,14 @@ var snapshotSource string
 //go:embed query.lua
 var querySource string
 
+//go:embed journal.lua
+var journalSource string
+
 //go:embed lease.lua
 var leaseSource string
+
+//go:embed describe.lua
+var describeSource string
 
 //go:embed outbox.lua
 var outboxSource string
@@ -42,10 +48,12 @@ var (
 	keepScript     = newScript(commonSource + keepSource)
 	snapshotScript = newScript(commonSource + snapshotSource)
 	queryScript    = newScript(commonSource + querySource)
+	journalScript  = newScript(commonSource + journalSource)
 	leaseScript    = newScript(leaseSource)
 	outboxScript   = newScript(outboxSource)
+	describeScript = newScript(describeSource)
 
-	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, leaseScript, outboxScript}
+	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, journalScript, leaseScript, outboxScript, describeScript}
 )
 
 // script is a Lua script and the name under which Redis keeps it.
@@ -65,7 +73,7 @@ func (p *script) command(c rueidis.CommandClient, key string, args []string, sou
 }
 
 // call is one run of a script. args begin with the publishing command for all
-// scripts but leaseScript.
+// scripts but leaseScript and describeScript.
 type call struct {
 	script *script
 	key    string

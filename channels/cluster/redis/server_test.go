@@ -156,6 +156,23 @@ func (s *server) usec(command string) float64 {
 	return n
 }
 
+// cpu returns the microseconds of CPU that Redis has used since it was started: on
+// a busy host they say more than usec.
+func (s *server) cpu() float64 {
+	s.t.Helper()
+	sum := 0.0
+	for _, name := range []string{"used_cpu_user", "used_cpu_sys"} {
+		_, rest, _ := strings.Cut(s.text("INFO", "cpu"), name+":")
+		value, _, _ := strings.Cut(rest, "\r")
+		seconds, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			s.t.Fatalf("%s: %v", name, err)
+		}
+		sum += seconds * 1e6
+	}
+	return sum
+}
+
 // text runs one command whose answer is text.
 func (s *server) text(words ...string) string {
 	s.t.Helper()

@@ -174,9 +174,6 @@ func (a *Adapter) join(ctx context.Context) (*session, error) {
 	if err = a.bus.open(s); err == nil {
 		err = a.registerAnew(s)
 	}
-	if err == nil {
-		err = a.recall(s)
-	}
 	if err != nil {
 		s.fail(err)
 		a.bus.close()
@@ -190,6 +187,8 @@ func (a *Adapter) join(ctx context.Context) (*session, error) {
 func (a *Adapter) serve(s *session) error {
 	s.spawn(func() { a.keepLease(s) })
 	s.spawn(func() { a.cleanUp(s) })
+	s.spawn(func() { a.keepDescribed(s) })
+	s.spawn(func() { a.journal.run(s) })
 	s.spawn(func() { a.bus.run(s) })
 	for i := range a.flushers {
 		s.spawn(func() { a.flushers[i].run(s) })

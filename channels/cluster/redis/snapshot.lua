@@ -1,14 +1,21 @@
--- ARGV: ignored, then cids. Answers five values a channel: number, subscriptions,
--- members as user and value in turn, kept publication, how long it is still kept.
+-- ARGV: ignored, most members (or ''), then cids. Answers five values a channel:
+-- number, subscriptions, members as user and value in turn, kept publication, how
+-- long it is still kept. The number is empty, and nothing else is told, of a channel
+-- with more members.
 local answer = {}
 local seq = redis.call('GET', base .. ':n') or '0'
-for i = 2, #ARGV do
+local most = tonumber(ARGV[2])
+for i = 3, #ARGV do
   local cid = ARGV[i]
-  local _, app = struct.unpack('>Ic0Ic0', cid)
-  answer[#answer + 1] = seq
-  answer[#answer + 1] = redis.call('HGET', base .. ':o:' .. app, cid) or '0'
-  answer[#answer + 1] = redis.call('HGETALL', base .. ':m:' .. cid)
-  answer[#answer + 1] = redis.call('GET', base .. ':k:' .. cid) or ''
-  answer[#answer + 1] = redis.call('PTTL', base .. ':k:' .. cid)
+  if most and redis.call('HLEN', base .. ':m:' .. cid) > most then
+    for _, value in ipairs({'', '0', {}, '', '0'}) do answer[#answer + 1] = value end
+  else
+    local _, app = struct.unpack('>Ic0Ic0', cid)
+    answer[#answer + 1] = seq
+    answer[#answer + 1] = redis.call('HGET', base .. ':o:' .. app, cid) or '0'
+    answer[#answer + 1] = redis.call('HGETALL', base .. ':m:' .. cid)
+    answer[#answer + 1] = redis.call('GET', base .. ':k:' .. cid) or ''
+    answer[#answer + 1] = redis.call('PTTL', base .. ':k:' .. cid)
+  end
 end
 return answer

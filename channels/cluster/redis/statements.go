@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -25,8 +26,6 @@ const (
 
 	maxCallStatements = 128 // in one call of stateScript, to keep it short
 	maxCalls          = 64  // in one pipeline
-
-	stateArgs = 4 // of stateScript, before the statements
 )
 
 const (
@@ -100,8 +99,6 @@ type flusher struct {
 	taken    int    // channels of that batch
 	last     uint64 // the last place of that batch
 	again    int    // channels that are left of those that were stated again
-
-	unknown []pastCall // those whose answer a session took with it; used by run, and between sessions
 }
 
 func (f *flusher) init(a *Adapter) {
@@ -288,12 +285,6 @@ type told struct {
 	statement
 }
 
-// pastCall is a call of stateScript, and what it stated.
-type pastCall struct {
-	call
-	sent []told
-}
-
 // send makes calls of one bucket each, so many at a time that no bucket has two.
 func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	byBucket := make(map[int][]told)
@@ -305,7 +296,7 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	}
 	for len(byBucket) > 0 {
 		var calls []call
-		var past []pastCall
+		var sent [][]told
 		room := maxPipelineStatements
 		for b, waiting := range byBucket {
 			if len(calls) == maxCalls || room == 0 {
@@ -313,16 +304,14 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 			}
 			n := min(len(waiting), maxCallStatements, room)
 			room -= n
-			c := f.adapter.stateCall(s, b, waiting[:n])
-			calls = append(calls, c)
-			past = append(past, pastCall{c, waiting[:n]})
+			calls = append(calls, f.adapter.stateCall(s, b, waiting[:n]))
+			sent = append(sent, waiting[:n])
 			if byBucket[b] = waiting[n:]; n == len(waiting) {
 				delete(byBucket, b)
 			}
 		}
 		results, err := s.eval(s.ctx, calls)
 		if err != nil {
-			f.unknown = past
 			return err
 		}
 		fenced := false
@@ -335,10 +324,13 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 			if err != nil {
 				return err
 			}
-			past[i].each(answer, func(t told, kind int64, seq uint64, extra rueidis.RedisMessage) {
-				f.adapter.decided(t, kind, seq, extra)
-				f.adapter.answer(t, epoch, seq, extra)
-			})
+			for j, t := range sent[i] {
+				if len(answer) < 3*j+3 {
+					break // overtaken by a later call, which only happens after a fence
+				}
+				seq, _ := answer[3*j+1].ToString()
+				f.adapter.answer(t, epoch, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
+			}
 		}
 		if fenced {
 			if epoch == f.adapter.epoch.Load() {
@@ -350,52 +342,11 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	return nil
 }
 
-// each calls do with what was answered to each statement.
-func (p *pastCall) each(answer []rueidis.RedisMessage, do func(t told, kind int64, seq uint64, extra rueidis.RedisMessage)) {
-	for j, t := range p.sent {
-		if len(answer) < 3*j+3 {
-			return // overtaken by a later call, which only happens after a fence
-		}
-		seq, _ := answer[3*j+1].ToString()
-		do(t, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
-	}
-}
-
-// recall asks for the answers that the last session took with it, for the edges of
-// which this node is to tell. A call that Redis never had comes too late after that,
-// should it be on its way.
-func (a *Adapter) recall(s *session) error {
-	for i := range a.flushers {
-		f := &a.flushers[i]
-		calls := make([]call, len(f.unknown))
-		for j, p := range f.unknown {
-			calls[j] = call{p.script, p.key, p.args[:stateArgs]}
-		}
-		results, err := s.eval(s.ctx, calls)
-		if err != nil {
-			return err
-		}
-		for j, result := range results {
-			answer, err := result.ToArray()
-			if err != nil {
-				continue // fenced, and it had not been heard
-			}
-			f.unknown[j].each(answer, a.decided)
-		}
-		f.unknown = nil
-	}
-	return a.recallPurge(s)
-}
-
 func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
-	args := make([]string, 0, stateArgs+4*len(list))
-	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)))
+	args := make([]string, 0, 5+4*len(list))
+	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)), a.options.owed())
 	for _, t := range list {
-		op := t.op
-		if t.counted {
-			op = opCountedHold
-		}
-		args = append(args, op, a.names.cid(t.topic, t.channel))
+		args = append(args, a.opOf(&t), a.names.cid(t.topic, t.channel))
 		switch t.op {
 		case opHold:
 			args = append(args, strconv.Itoa(t.subscriptions))
@@ -408,26 +359,35 @@ func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
 	return call{stateScript, a.names.base[bucket], args}
 }
 
-// decided tells of the edge that a statement made, if it did. Nothing takes an edge
-// back: who states everything again since tells of it too.
-func (a *Adapter) decided(t told, kind int64, seq uint64, extra rueidis.RedisMessage) {
-	if kind == 0 {
-		return
+// opOf is the letter of a statement for stateScript: a capital when its edge is to be
+// noted in the journal.
+func (a *Adapter) opOf(t *told) string {
+	op := t.op
+	if t.counted {
+		op = opCountedHold
 	}
-	e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
-	switch t.op {
-	case opSeat:
-		e.Member = t.member
-	case opUnseat:
-		member, _ := extra.ToString()
-		e.Member = readMember(t.user, member)
+	if a.options.Owed != nil && a.options.Owed(t.channel) {
+		return strings.ToUpper(op)
 	}
-	a.tell(t.channel, t.topic, 0, seq, false, func() { a.deliverer.Decided(e) })
+	return op
 }
 
-// answer answers a statement.
-func (a *Adapter) answer(t told, epoch, seq uint64, extra rueidis.RedisMessage) {
+// answer tells what became of a statement.
+func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rueidis.RedisMessage) {
 	d := a.deliverer
+	if kind&inJournal != 0 {
+		a.noted(t, epoch, cluster.EdgeKind(kind&^inJournal), seq)
+	} else if kind != 0 {
+		e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
+		switch t.op {
+		case opSeat:
+			e.Member = t.member
+		case opUnseat:
+			member, _ := extra.ToString()
+			e.Member = readMember(t.user, member)
+		}
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Decided(e) })
+	}
 	switch {
 	case t.op == opSeat:
 		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })

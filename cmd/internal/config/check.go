@@ -1,6 +1,10 @@
 package config
 
-import "strings"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // check reports what is wrong with values that are fine one by one.
 func (c *Config) check(r *report) {
@@ -8,6 +12,28 @@ func (c *Config) check(r *report) {
 	c.checkUnique(r)
 	for i := range c.Apps {
 		c.Apps[i].check(appPath(i), r)
+		c.Apps[i].checkAgainst(&c.Server, appPath(i), r)
+	}
+}
+
+// checkAgainst reports limits of an app that others make impossible to reach, or
+// costly. 0 is no limit.
+func (a *App) checkAgainst(s *Server, path string, r *report) {
+	for _, pair := range []struct {
+		key         string
+		value       int64
+		other       string
+		limit       int64
+		consequence string
+	}{
+		{"max_message_size", a.MaxMessageBytes, "max_outbound_bytes", int64(s.MaxOutboundBytes), "a client event of that size closes connections that cannot take it at once"},
+		{"max_event_bytes", a.MaxEventBytes, "max_request_size", s.MaxRequestBytes, "no event can be that large"},
+		{"max_connections", int64(a.MaxConnections), "max_connections of the node", int64(s.MaxConnections), "the node is full before"},
+		{"max_presence_member_bytes", int64(a.MaxPresenceMemberBytes), "max_message_size", a.MaxMessageBytes, "no member can be that large"},
+	} {
+		if pair.value > 0 && pair.limit > 0 && pair.value > pair.limit {
+			r.warn(path+pair.key, formatNumber(pair.value)+" is more than "+pair.other+" "+formatNumber(pair.limit)+": "+pair.consequence)
+		}
 	}
 }
 
@@ -17,12 +43,26 @@ func (c *Config) checkServer(r *report) {
 		path := serverSection + "plain_port"
 		r.fail("%s (%s): %d is the port with TLS already", path, c.origins[path], s.Port)
 	}
+	c.checkProxies(r)
 	c.checkScaling(r)
 	s.Monitoring.checkAlerts(r)
 	if s.MaxOutboundBytes > 0 && int64(s.MaxOutboundBytes) < s.MaxRequestBytes {
 		r.warn(serverSection+"max_outbound_bytes",
 			formatNumber(int64(s.MaxOutboundBytes))+" is less than max_request_size "+formatNumber(s.MaxRequestBytes)+
 				": an event of that size closes connections that cannot take it at once")
+	}
+}
+
+// checkProxies reports what makes addresses of clients meaningless.
+func (c *Config) checkProxies(r *report) {
+	s := &c.Server
+	if s.ProxyProtocol != ProxyProtocolOff && s.ProxyProtocol != "" && len(s.TrustedProxies) == 0 && s.UnixSocket == "" {
+		path := serverSection + "proxy_protocol"
+		r.fail("%s (%s): %s needs trusted_proxies: the addresses from which PROXY headers may come", path, c.origins[path], s.ProxyProtocol)
+	}
+	limited := s.MaxConnectionsPerAddress > 0 || s.MaxHandshakesPerAddress > 0
+	if limited && slices.ContainsFunc(s.TrustedProxies, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		r.warn(serverSection+"trusted_proxies", "trusts everybody: limits per address hold only as long as nobody but the proxy reaches the port")
 	}
 }
 

@@ -44,6 +44,7 @@ type Server struct {
 	MaxOutboundBytes       int
 	Compression            bool
 	MaxPendingPublications int
+	MaxPendingBytes        int64
 	Workers                int // reactors; 0: one per CPU
 
 	HandshakeTimeout time.Duration
@@ -52,7 +53,13 @@ type Server struct {
 
 	VerifyTimestamp bool
 	ReusePort       bool
-	TrustedProxies  []netip.Prefix // masked; empty: no proxy is trusted
+
+	TrustedProxies           []netip.Prefix // masked; empty: no proxy is trusted; of no bits: whoever connects
+	ProxyProtocol            ProxyProtocol
+	UnixSocket               string // path; empty: none
+	UnixSocketMode           string // octal
+	MaxConnectionsPerAddress int    // 0: no limit
+	MaxHandshakesPerAddress  int    // in a second; 0: no limit
 
 	DenyPrivateWebhooks bool   // webhooks go to the public internet only
 	WebhookStore        string // file; empty: the node chooses
@@ -65,6 +72,16 @@ type Server struct {
 	PlainPort  int // second port without TLS beside one with; 0: none
 	Scaling    Scaling
 }
+
+// ProxyProtocol says whether trusted proxies send a PROXY header.
+type ProxyProtocol string
+
+// The values of ProxyProtocol.
+const (
+	ProxyProtocolOff      ProxyProtocol = "false"
+	ProxyProtocolRequired ProxyProtocol = "true"
+	ProxyProtocolOptional ProxyProtocol = "optional"
+)
 
 // Monitoring is what the node tells of itself (`servers.reverb.monitoring`).
 type Monitoring struct {
@@ -190,6 +207,7 @@ type App struct {
 
 	MaxConnections                int
 	MaxSubscriptionsPerConnection int
+	MaxCachedBytes                int64
 
 	MaxMessageBytes        int64
 	MaxEventBytes          int64

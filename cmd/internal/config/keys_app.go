@@ -71,8 +71,9 @@ var appKeys = []key[App]{
 	},
 	{
 		spec{
-			path: "max_subscriptions_per_connection", unit: "subscriptions", null: noLimit, min: 1, max: maxCount,
-			meaning: "Channels one connection may be subscribed to.",
+			path: "max_subscriptions_per_connection", unit: "subscriptions", fallback: "10000", null: noLimit, min: 1, max: maxCount,
+			meaning: "Channels one connection may be subscribed to; the next one is refused with 4004.",
+			danger:  "A client may name channels that nobody else does: each costs up to 0.5 KB.",
 		},
 		func(a *App) any { return &a.MaxSubscriptionsPerConnection },
 	},
@@ -134,6 +135,14 @@ var appKeys = []key[App]{
 			meaning: "Life of the last event of a cache channel.",
 		},
 		func(a *App) any { return &a.CacheTTL },
+	},
+	{
+		spec{
+			path: "max_cached_bytes", unit: "bytes", fallback: "67108864", null: noLimit, min: 1 << 16, max: 1 << 40,
+			meaning: "Memory of the last events of all cache channels; beyond it events are delivered and not kept, which is counted.",
+			danger:  "Events of cache channels without subscribers are kept for `cache_ttl` too.",
+		},
+		func(a *App) any { return &a.MaxCachedBytes },
 	},
 	{
 		spec{

@@ -27,15 +27,6 @@ var misplacedRootPaths = []string{"monitoring", "metrics_compat"}
 // belongsToServer is the text of the warning about such a key.
 const belongsToServer = "belongs below servers.reverb and is ignored here"
 
-// laterServerPaths are keys of features that this version does not have. Setting
-// one to something other than off is a warning.
-var laterServerPaths = []string{
-	"proxy_protocol", "unix_socket",
-}
-
-// notAvailable is the text of the warning about such a key.
-const notAvailable = "is not available in this version and is ignored"
-
 // credentials are the keys of an app that make its identity, in the order in
 // which they are asked for.
 var credentials = []string{"app_id", "key", "secret"}

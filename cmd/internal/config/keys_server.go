@@ -107,6 +107,14 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
+			path: "max_pending_bytes", live: true, unit: "bytes", fallback: "33554432", min: 65536, max: 1 << 34,
+			meaning: "Memory of the publications that wait for one reactor, until they are written; beyond it a trigger is answered with 503.",
+			danger:  "Each reactor may take this much.",
+		},
+		func(s *Server) any { return &s.MaxPendingBytes },
+	},
+	{
+		spec{
 			path: "handshake_timeout", fallback: "10s", min: int64(100 * time.Millisecond), max: int64(time.Hour),
 			meaning: "Time for the whole request of a new connection.",
 			danger:  "Long timeouts let idle strangers hold descriptors.",
@@ -148,11 +156,50 @@ var nodeKeys = []key[Server]{
 	},
 	{
 		spec{
-			path:    "trusted_proxies",
-			meaning: "Proxies whose `X-Forwarded-For` is believed: IP addresses or CIDR ranges. Checked, and not used yet: this version has no limit per client address.",
-			danger:  "Whoever is in the list can claim any client address.",
+			path: "trusted_proxies", live: true,
+			meaning: "Proxies that are believed when they say for whom they speak, in `X-Forwarded-For` or a PROXY header: IP addresses, CIDR ranges, `loopback`, `private` (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7), or `*` for whoever connects. The client is the right-most address of `X-Forwarded-For` that is none of them. From others the header means nothing.",
+			danger:  "Whoever is in the list can claim any client address, and no limit per address holds for it as long as it claims none. `*` is for a port that only the proxy reaches.",
 		},
 		func(s *Server) any { return &s.TrustedProxies },
+	},
+	{
+		spec{
+			path: "proxy_protocol", live: true, fallback: "false",
+			meaning: "Connections of `trusted_proxies` begin with a PROXY header, version 1 or 2, before TLS too. `true`: they must; `optional`: they may. Others never may, and need none.",
+			danger:  "With `true`, an application among `trusted_proxies` cannot connect directly, nor can `resound trigger` from there. With `optional`, a client of a trusted proxy that sends no header itself can send one in its place.",
+		},
+		func(s *Server) any { return &s.ProxyProtocol },
+	},
+	{
+		spec{
+			path: "unix_socket", null: "no such socket",
+			meaning: "Path of a Unix socket on which the node listens besides its port, without TLS: for a proxy on the same host. Its folder must exist. Whoever may connect there is one of `trusted_proxies`, and is never a program of this host to `/metrics`; with `proxy_protocol: true` it must send a PROXY header, which nginx for HTTP does not.",
+			danger:  "The rights of the file are all that keeps others out.",
+		},
+		func(s *Server) any { return &s.UnixSocket },
+	},
+	{
+		spec{
+			path: "unix_socket_mode", fallback: "0660", refine: fileMode,
+			meaning: "Rights of the Unix socket, in octal as text. Its group is that of the process, or of its folder when that has the set-group-ID bit.",
+		},
+		func(s *Server) any { return &s.UnixSocketMode },
+	},
+	{
+		spec{
+			path: "max_connections_per_address", live: true, unit: "connections", null: "no limit", min: 1, max: 10_000_000,
+			meaning: "Connections of one client address, an IPv4 address or the /64 of an IPv6 address: WebSockets, HTTP connections that it makes itself, and what stands for a WebSocket over HTTP. Further WebSockets are closed with 4100, HTTP is answered with 429; beyond twice as many, and before TLS, the connection is just closed. `trusted_proxies` that speak for nobody, the Unix socket, 127.0.0.1 and ::1 have no limit. A good value is 200; large offices and schools behind one address may need more. Each connection then takes 18 bytes more, each address that has one 23 to 38.",
+			danger:  "Behind a proxy that is not in `trusted_proxies`, or a network address translation such as that of Docker, all clients have one address; behind such a proxy on the same host none has a limit.",
+		},
+		func(s *Server) any { return &s.MaxConnectionsPerAddress },
+	},
+	{
+		spec{
+			path: "max_handshakes_per_second_per_address", live: true, unit: "connections", null: "no limit", min: 1, max: 1_000_000,
+			meaning: "New connections of one client address in a second; what exceeds it is refused as above. For a client that a proxy speaks for in `X-Forwarded-For`, WebSockets and their substitute over HTTP count. A good value is 50.",
+			danger:  "An application that is not among `trusted_proxies` may open a connection for each request: put it there.",
+		},
+		func(s *Server) any { return &s.MaxHandshakesPerAddress },
 	},
 	{
 		spec{

@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 	c := setup{environ: oneApp}.mustLoad(t)
 	s := c.Server
 	if s.Host != "0.0.0.0" || s.Port != 8080 || s.Path != "" || s.MaxRequestBytes != 10000 || s.Workers != 0 ||
-		s.MaxConnections != 0 || s.MaxOutboundBytes != 65536 || s.MaxPendingPublications != 65536 ||
+		s.MaxConnections != 0 || s.MaxOutboundBytes != 65536 || s.MaxPendingPublications != 65536 || s.MaxPendingBytes != 32<<20 ||
 		s.HandshakeTimeout != 10*time.Second || s.DrainTimeout != 10*time.Second || !s.VerifyTimestamp || s.ReusePort {
 		t.Errorf("server defaults = %+v", s)
 	}
@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 	}
 	if a.MaxPresenceMembers != 0 || a.MaxPresenceMemberBytes != 2048 || a.MaxChannelNameBytes != 200 || a.MaxEventNameBytes != 200 ||
 		a.MaxEventChannels != 100 || a.MaxBatchEvents != 10 || a.MaxEventBytes != 0 || a.ClientEventsPerSecond != 0 ||
-		a.BackendEventsPerSecond != 0 || a.ReadRequestsPerSecond != 0 || a.MaxSubscriptionsPerConnection != 0 {
+		a.BackendEventsPerSecond != 0 || a.ReadRequestsPerSecond != 0 || a.MaxSubscriptionsPerConnection != 10_000 || a.MaxCachedBytes != 64<<20 {
 		t.Errorf("app limits = %+v", a)
 	}
 	if want := (config.RateLimiting{MaxAttempts: 60, Decay: time.Minute}); a.RateLimiting != want {

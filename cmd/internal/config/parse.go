@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,6 +56,8 @@ func (s spec) parse(dst, value any) error {
 		return s.parseList(dst, value)
 	case *[]netip.Prefix:
 		return s.parsePrefixes(dst, value)
+	case *ProxyProtocol:
+		return s.parseProxyProtocol(dst, value)
 	case *[]byte:
 		return s.parseMasterKey(dst, value)
 	case *ClientEventsFrom:
@@ -93,8 +96,12 @@ func (s spec) show(value any) string {
 	return fmt.Sprint(value)
 }
 
+// userOfURL finds who a URL says it is, password and all.
+var userOfURL = regexp.MustCompile(`://[^/\s]*@`)
+
 // shorten cuts a text to what an error may repeat.
 func shorten(text string) string {
+	text = userOfURL.ReplaceAllString(text, "://…@")
 	if len(text) <= maxShownBytes {
 		return text
 	}
@@ -242,6 +249,20 @@ func (s spec) parseMasterKey(dst *[]byte, value any) error {
 		return s.wrong(value, fmt.Sprintf("base64 of %d bytes", masterKeyBytes))
 	}
 	*dst = secret
+	return nil
+}
+
+// parseProxyProtocol reads a boolean with a third value.
+func (s spec) parseProxyProtocol(dst *ProxyProtocol, value any) error {
+	on := false
+	switch {
+	case strings.EqualFold(strings.TrimSpace(fmt.Sprint(value)), string(ProxyProtocolOptional)):
+		*dst = ProxyProtocolOptional
+	case s.parseBool(&on, value) == nil:
+		*dst = ProxyProtocol(strconv.FormatBool(on))
+	default:
+		return s.wrong(value, `true, false or "optional"`)
+	}
 	return nil
 }
 

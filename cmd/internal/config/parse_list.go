@@ -56,9 +56,13 @@ func (s spec) parsePrefixes(dst *[]netip.Prefix, value any) error {
 	}
 	prefixes := make([]netip.Prefix, 0, len(texts))
 	for _, text := range texts {
+		if named := namedPrefixes[strings.ToLower(text)]; named != nil {
+			prefixes = append(prefixes, named...)
+			continue
+		}
 		prefix, err := parsePrefix(text)
 		if err != nil {
-			return fmt.Errorf("entry %s is not an IP address or CIDR range", s.show(text))
+			return fmt.Errorf("entry %s is not an IP address or CIDR range, nor loopback, private or *", s.show(text))
 		}
 		prefixes = append(prefixes, prefix)
 	}
@@ -66,14 +70,32 @@ func (s spec) parsePrefixes(dst *[]netip.Prefix, value any) error {
 	return nil
 }
 
-// parsePrefix reads a CIDR range or one address.
+// namedPrefixes are words that stand for ranges.
+var namedPrefixes = map[string][]netip.Prefix{
+	"*":        {netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")},
+	"loopback": {netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+	"private": {
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("fc00::/7"),
+	},
+}
+
+// mappedBits is how many bits of an IPv6 address stand before an IPv4 address in it.
+const mappedBits = 96
+
+// parsePrefix reads a CIDR range or one address. IPv4 addresses in IPv6 addresses
+// are IPv4 addresses, as they are of clients.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
+		if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= mappedBits {
+			prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-mappedBits)
+		}
 		return prefix.Masked(), nil
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	return addr.WithZone("").Prefix(addr.BitLen())
+	addr = addr.Unmap().WithZone("")
+	return addr.Prefix(addr.BitLen())
 }

@@ -154,9 +154,6 @@ func describeOthers(out *strings.Builder) {
 	out.WriteString("Reverb, Laravel and PHP know these keys; they mean nothing here and cause no warning.\n\n")
 	writePaths(out, serverSection, unusedServerPaths)
 	writePaths(out, appSection, unusedAppPaths)
-	out.WriteString("\n## Not available in this version\n\n")
-	out.WriteString("Setting one of these keys, or something below it, to something other than off is a warning.\n\n")
-	writePaths(out, serverSection, laterServerPaths)
 }
 
 // writePaths writes one list item with full paths.

@@ -32,6 +32,15 @@ func oneOf(values ...string) func(string) (string, error) {
 	}
 }
 
+// fileMode refines the rights of a file.
+func fileMode(text string) (string, error) {
+	n, err := strconv.ParseUint(strings.TrimSpace(text), 8, 32)
+	if err != nil || n > 0o777 {
+		return "", errors.New("rights in octal, 0000 to 0777")
+	}
+	return fmt.Sprintf("%04o", n), nil
+}
+
 // maxPrefixBytes bounds what begins every key of a cluster in Redis.
 const maxPrefixBytes = 200
 

@@ -12,7 +12,6 @@ type use int
 const (
 	used      use = iota
 	unused        // accepted without a word
-	later         // of a feature that this version does not have
 	misplaced     // means something elsewhere
 )
 
@@ -56,7 +55,6 @@ func fileSchema() *schema {
 	}
 	s.add(serverSection+"monitoring.alerts", used)
 	s.addAll(serverSection, unusedServerPaths, unused)
-	s.addAll(serverSection, laterServerPaths, later)
 	s.addAll("", misplacedRootPaths, misplaced)
 	s.add("apps.apps", used)
 	return s
@@ -73,7 +71,7 @@ func appSchema() *schema {
 	return s
 }
 
-// inspect reports the keys of tree that are unknown, of later features, or
+// inspect reports the keys of tree that are unknown, or
 // values where a map belongs. The prefix is the path of tree with its last dot.
 func (s *schema) inspect(tree map[string]any, prefix string, r *report) {
 	for _, name := range slices.Sorted(maps.Keys(tree)) {
@@ -82,8 +80,6 @@ func (s *schema) inspect(tree map[string]any, prefix string, r *report) {
 		switch {
 		case known == nil:
 			r.warn(shorten(path), "unknown key"+suggestion(name, slices.Collect(maps.Keys(s.below))))
-		case known.use == later && !isOff(value):
-			r.warn(path, notAvailable)
 		case known.use == misplaced:
 			r.warn(path, belongsToServer)
 		case known.use != used || known.below == nil || isEmptyMap(value):

@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 	checkTable(t, rootKeys, "", serverPrefix, names)
 	checkTable(t, serverKeys, serverSection, serverPrefix, names)
 	checkTable(t, appKeys, appSection, appPrefix, names)
-	for _, name := range append(laterNames(), unusedEnvNames...) {
+	for _, name := range unusedEnvNames {
 		if names[name] != "" {
 			t.Errorf("%s is of no effect and of %s", name, names[name])
 		}

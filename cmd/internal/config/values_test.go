@@ -15,6 +15,7 @@ func TestValues(t *testing.T) {
 	port := func(c *config.Config) any { return c.Server.Port }
 	path := func(c *config.Config) any { return c.Server.Path }
 	host := func(c *config.Config) any { return c.Server.Host }
+	proxyProtocol := func(c *config.Config) any { return c.Server.ProxyProtocol }
 	proxies := func(c *config.Config) any { return c.Server.TrustedProxies }
 	verify := func(c *config.Config) any { return c.Server.VerifyTimestamp }
 	drain := func(c *config.Config) any { return c.Server.DrainTimeout }
@@ -60,6 +61,17 @@ func TestValues(t *testing.T) {
 		{"an IPv6 address in brackets", server(`host: "[::1]"`), "", host, "::1"},
 		{"a host name", server("host: localhost"), "", host, "localhost"},
 		{"proxies as a list", server("trusted_proxies: [10.1.2.3/8, 192.168.0.1]"), "", proxies, "[10.0.0.0/8 192.168.0.1/32]"},
+		{"proxies by words", server("trusted_proxies: [loopback, Private]"), "", proxies, "[127.0.0.0/8 ::1/128 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 fc00::/7]"},
+		{"everybody a proxy", "", "RESOUND_TRUSTED_PROXIES=*", proxies, "[0.0.0.0/0 ::/0]"},
+		{"proxies of IPv4 in IPv6", server("trusted_proxies: ['::ffff:10.1.2.3', '::ffff:10.0.0.0/104', '::/0']"), "", proxies, "[10.1.2.3/32 10.0.0.0/8 ::/0]"},
+		{"the PROXY protocol on", server("trusted_proxies: 10.0.0.1, proxy_protocol: true"), "", proxyProtocol, "true"},
+		{"the PROXY protocol on the Unix socket", server("unix_socket: /run/x.sock, proxy_protocol: optional"), "", proxyProtocol, "optional"},
+		{"the PROXY protocol in PHP's words", "", "RESOUND_PROXY_PROTOCOL=(false)", proxyProtocol, "false"},
+		{"rights of the Unix socket", server("unix_socket_mode: 666"), "", func(c *config.Config) any { return c.Server.UnixSocketMode }, "0666"},
+		{"limits per address", server("max_connections_per_address: 200"), "RESOUND_MAX_HANDSHAKES_PER_SECOND_PER_ADDRESS=50", func(c *config.Config) any {
+			return fmt.Sprint(c.Server.MaxConnectionsPerAddress, c.Server.MaxHandshakesPerAddress)
+		}, "200 50"},
+		{"no limits per address", server("max_connections_per_address: null"), "", func(c *config.Config) any { return c.Server.MaxConnectionsPerAddress }, "0"},
 		{"proxies as text", "", "RESOUND_TRUSTED_PROXIES=10.0.0.0/8, ::1", proxies, "[10.0.0.0/8 ::1/128]"},
 		{"origins as a list", app("allowed_origins: [a.test, '*.b.test']"), "", origins, "[a.test *.b.test]"},
 		{"origins as text", "", "RESOUND_APP_ALLOWED_ORIGINS=a.test, b.test,", origins, "[a.test b.test]"},
@@ -117,7 +129,11 @@ func TestErrors(t *testing.T) {
 		{"a host with a port", server("host: 'localhost:80'"), "", `"localhost:80" is not an IP address or a host name`},
 		{"a path with a query", server("path: '/a?b'"), "", `"/a?b" is not a path`},
 		{"a path upwards", server("path: /a/../b"), "", `"/a/../b" is not a path`},
-		{"a proxy by name", server("trusted_proxies: [proxy.test]"), "", `entry "proxy.test" is not an IP address or CIDR range`},
+		{"a proxy by name", server("trusted_proxies: [proxy.test]"), "", `entry "proxy.test" is not an IP address or CIDR range, nor loopback, private or *`},
+		{"PROXY headers from nobody", server("proxy_protocol: optional"), "", "proxy_protocol (conf.yaml servers.reverb.proxy_protocol): optional needs trusted_proxies"},
+		{"PROXY headers by another word", server("proxy_protocol: v2"), "", `"v2" is not true, false or "optional"`},
+		{"rights that are none", server("unix_socket_mode: rw"), "", `"rw" is not rights in octal`},
+		{"no connections for an address", server("max_connections_per_address: 0"), "", "0 is not a whole number, 1 to 10000000, or null"},
 		{"an unknown server", "", "REVERB_SERVER=other", `"other" is not "reverb", the only one there is`},
 		{"an unknown provider", "apps: {provider: database}", "", `"database" is not "config"`},
 		{"one port for both", server("port: 443, plain_port: 443"), "", "servers.reverb.plain_port (conf.yaml servers.reverb.plain_port): 443 is the port with TLS already"},
@@ -141,6 +157,7 @@ func TestErrors(t *testing.T) {
 		{"client events true", app("accept_client_events_from: true"), "", `true is not "members", "all" or "none"`},
 		{"an id without quotes behind an anchor", app("app_id: &id 0123"), "", "apps.apps[0].app_id: 83 is not text; put it in quotes"},
 		{"an id without quotes in a merged app", "x: &x {app_id: 0123}\napps: {apps: [{<<: *x, key: a, secret: b}]}", "", "apps.apps[0].app_id: 83 is not text; put it in quotes"},
+		{"an upstream with a password", app("auth: {upstream: 'http://user:hunter2@h/x'}"), "", `apps.apps[0].auth.upstream: "http://…@h/x" is not an http:// or https:// URL`},
 		{"a short master key", app("encryption_master_key: c2hvcnQ="), "", "apps.apps[0].encryption_master_key: the value (not shown) is not base64 of 32 bytes"},
 		{"an upstream without scheme", app("auth: {upstream: 'localhost:8000/auth'}"), "", `apps.apps[0].auth.upstream: "localhost:8000/auth" is not an http:// or https:// URL with a host`},
 		{"an upstream without host", app("auth: {upstream: 'http:///auth'}"), "", "is not an http:// or https:// URL with a host"},

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"resound/cmd/internal/monitor"
 )
 
 // ErrNoServer says that no node answers on a socket.
@@ -51,8 +49,8 @@ func NewClient(path string) *Client {
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Status returns the node's snapshot.
-func (c *Client) Status(ctx context.Context) (s monitor.Snapshot, err error) {
+// Status returns the node's snapshot, and the nodes of its cluster.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, c.get(ctx, "/status", nil, &s)
 }
 

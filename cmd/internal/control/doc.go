@@ -2,7 +2,7 @@
 // Unix socket, on which commands ask a running node about itself and tell it what
 // to do.
 //
-//	GET  /status                        a monitor.Snapshot
+//	GET  /status                        a Status
 //	GET  /connections?app=&channel=     a line of JSON for each Connection
 //	GET  /channels?app=&prefix=         a line of JSON for each Channel
 //	GET  /tail?app=&channel=&event=     a line of JSON for each Event as it passes

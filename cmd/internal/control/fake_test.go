@@ -36,6 +36,10 @@ func (*fakeNode) Snapshot() monitor.Snapshot {
 	return monitor.Snapshot{Version: "fake", Closes: []monitor.CloseCount{{Code: 4001, Reason: "why", Count: 2}}}
 }
 
+func (*fakeNode) Nodes(context.Context) []monitor.Node {
+	return []monitor.Node{{ID: "a", Self: true, Figures: &monitor.Figures{Address: "ws1:8080"}}, {ID: "b"}}
+}
+
 func (n *fakeNode) Connections(ctx context.Context, q ConnectionQuery, yield func(*Connection) error) error {
 	if q.App == "unknown" {
 		return ErrUnknownApp

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"resound/cmd/internal/socketfile"
 )
 
 // dead leaves a socket behind, as a process does that was killed.
@@ -42,7 +44,7 @@ func TestSocketOfADeadProcessIsReplaced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !answers(path) {
+	if !socketfile.Answers(path) {
 		t.Error("the new socket does not answer")
 	}
 	if err := l.Close(); err != nil || !gone(path) {
@@ -110,8 +112,8 @@ func TestOneOfManyWins(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if len(won) != 1 || !answers(path) {
-			t.Fatalf("%d listen, and one answers: %v", len(won), answers(path))
+		if len(won) != 1 || !socketfile.Answers(path) {
+			t.Fatalf("%d listen, and one answers: %v", len(won), socketfile.Answers(path))
 		}
 		_ = won[0].Close()
 	}
@@ -131,8 +133,8 @@ func TestCloseLeavesASocketOfSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := l.Close(); err != nil || !answers(path) {
-		t.Errorf("got %v; the other's socket answers: %v", err, answers(path))
+	if err := l.Close(); err != nil || !socketfile.Answers(path) {
+		t.Errorf("got %v; the other's socket answers: %v", err, socketfile.Answers(path))
 	}
 }
 

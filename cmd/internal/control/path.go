@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"resound/cmd/internal/socketfile"
 )
 
 // systemDir is where systemd makes the runtime directory of a unit that asks for
@@ -87,7 +89,7 @@ func Find(getenv func(string) string) []Found {
 		paths, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.sock"))
 		for _, path := range paths {
 			name, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".sock"), "-")
-			if port, err := strconv.Atoi(name); err == nil && answers(path) {
+			if port, err := strconv.Atoi(name); err == nil && socketfile.Answers(path) {
 				all = append(all, Found{port, path})
 			}
 		}

@@ -107,7 +107,9 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) status(w http.ResponseWriter, _ *http.Request) { answer(w, s.node.Snapshot()) }
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	answer(w, Status{s.node.Snapshot(), s.node.Nodes(r.Context())})
+}
 
 func (s *Server) channels(w http.ResponseWriter, r *http.Request) {
 	list, err := s.node.Channels(r.FormValue("app"), r.FormValue("prefix"))

@@ -28,7 +28,8 @@ func TestClientAndServer(t *testing.T) {
 	}
 	_, c := serve(t, n)
 	ctx := t.Context()
-	if s, err := c.Status(ctx); err != nil || s.Version != "fake" || s.Closes[0].Reason != "why" {
+	if s, err := c.Status(ctx); err != nil || s.Version != "fake" || s.Closes[0].Reason != "why" ||
+		len(s.Nodes) != 2 || s.Nodes[0].Figures.Address != "ws1:8080" || s.Nodes[1].Figures != nil {
 		t.Errorf("status: %+v, %v", s, err)
 	}
 	ids := ""

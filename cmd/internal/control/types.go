@@ -22,6 +22,10 @@ var (
 type Node interface {
 	Snapshot() monitor.Snapshot
 
+	// Nodes returns the nodes of the cluster, this one first and alone while the
+	// others are out of reach; nil when the node is alone for good.
+	Nodes(ctx context.Context) []monitor.Node
+
 	// Connections calls yield for every open connection that q asks for, until it
 	// returns an error. It takes its time, so as not to hold the reactors up.
 	// ErrUnknownApp says that q names no app.
@@ -55,6 +59,12 @@ type Node interface {
 	DashboardLink() (string, error)
 }
 
+// Status is the answer of Client.Status.
+type Status struct {
+	monitor.Snapshot
+	Nodes []monitor.Node `json:"nodes"` // Node.Nodes
+}
+
 // ConnectionQuery chooses connections; an empty field chooses all.
 type ConnectionQuery struct {
 	App     string // id
@@ -66,14 +76,14 @@ type Connection struct {
 	SocketID      string   `json:"socket_id"`
 	App           string   `json:"app"`
 	User          string   `json:"user,omitempty"`   // signed in as, or a member as
-	Remote        string   `json:"remote,omitempty"` // host:port
+	Remote        string   `json:"remote,omitempty"` // the client: host:port, or the host alone if a proxy told no more
 	Transport     string   `json:"transport"`        // "websocket" or "http"
 	AgeSeconds    int64    `json:"age_seconds"`
-	IdleSeconds   *float64 `json:"idle_seconds"` // since the last bytes came; null over HTTP
+	IdleSeconds   *float64 `json:"idle_seconds"` // since the last bytes came; null over HTTP and on the Unix socket
 	Subscriptions int      `json:"subscriptions"`
 	QueuedBytes   int      `json:"queued_bytes"` // wait in the node
 	UnsentBytes   int      `json:"unsent_bytes"` // wait in the kernel
-	RTT           *float64 `json:"rtt_ms"`       // as the kernel measures; null over HTTP
+	RTT           *float64 `json:"rtt_ms"`       // as the kernel measures; null over HTTP and on the Unix socket
 }
 
 // Channel is an occupied channel.

@@ -23,6 +23,10 @@ const (
 	// maxEventBytes bounds the request that sends an event.
 	maxEventBytes = 1 << 20
 
+	// maxTailed is how many events a second a page is shown; nobody reads more, and
+	// a browser that shows ten thousand answers to nothing else.
+	maxTailed = 100
+
 	// tailBeat is how long a tail without events is silent.
 	tailBeat = 15 * time.Second
 )
@@ -166,7 +170,8 @@ func (d *Dashboard) send(w http.ResponseWriter, r *http.Request) {
 }
 
 // streamTail tells events until the page leaves, its session ends or the dashboard
-// does. What a page does not take is dropped and counted.
+// does. What a page does not take, and what is above maxTailed, is left out and
+// counted.
 func (d *Dashboard) streamTail(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if !d.live.enter(false) {
@@ -183,26 +188,67 @@ func (d *Dashboard) streamTail(w http.ResponseWriter, r *http.Request) {
 	}
 	defer feed.Close()
 	s, allowed := newStream(w), d.renewed(r)
+	var p tailPace
 	err = s.beat()
-	for err == nil && allowed() {
-		e, ok := d.receive(feed)
-		switch {
-		case ok:
-			err = s.sendJSON(&e)
-			if n := feed.TakeDropped(); n > 0 && err == nil {
-				err = s.sendJSON(&control.Event{Dropped: n})
-			}
-		case d.life.Err() != nil:
+	for err == nil {
+		e, ok := d.receive(feed, p.leftOut > 0)
+		if !ok && d.life.Err() != nil {
 			return
-		default:
+		}
+		p.leftOut += feed.TakeDropped()
+		if p.next(d.options.Now()) {
+			if !allowed() {
+				return
+			}
+			if p.leftOut > 0 {
+				err = s.sendJSON(&control.Event{Dropped: p.leftOut})
+				p.leftOut = 0
+			}
+		}
+		switch {
+		case err != nil:
+		case !ok:
 			err = s.beat()
+		case p.take():
+			err = s.sendJSON(&e)
 		}
 	}
 }
 
-// receive waits for an event, at most until the page should hear a beat.
-func (d *Dashboard) receive(feed *control.Feed) (control.Event, bool) {
-	ctx, cancel := context.WithTimeout(d.life, tailBeat)
+// tailPace counts the events of a second.
+type tailPace struct {
+	second  int64
+	shown   int
+	leftOut uint64 // and not told yet
+}
+
+// next reports whether another second has begun.
+func (p *tailPace) next(now time.Time) bool {
+	if now.Unix() == p.second {
+		return false
+	}
+	p.second, p.shown = now.Unix(), 0
+	return true
+}
+
+// take reports whether one more event may be shown.
+func (p *tailPace) take() bool {
+	if p.shown == maxTailed {
+		p.leftOut++
+		return false
+	}
+	p.shown++
+	return true
+}
+
+// receive waits for an event, at most until the page should hear a beat, or soon of
+// what was left out.
+func (d *Dashboard) receive(feed *control.Feed, soon bool) (control.Event, bool) {
+	wait := tailBeat
+	if soon {
+		wait = time.Second
+	}
+	ctx, cancel := context.WithTimeout(d.life, wait)
 	defer cancel()
 	return feed.Receive(ctx)
 }

@@ -20,6 +20,10 @@ var assets embed.FS
 type Node interface {
 	Snapshot() monitor.Snapshot
 
+	// Nodes returns the nodes of the cluster, this one first and alone while the
+	// others are out of reach; nil when the node is alone for good.
+	Nodes(ctx context.Context) []monitor.Node
+
 	// Channels returns the occupied channels, by app and name.
 	Channels(app, prefix string) ([]control.Channel, error)
 

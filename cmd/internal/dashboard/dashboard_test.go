@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +11,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"resound/cmd/internal/control"
 	"resound/cmd/internal/monitor"
@@ -37,6 +41,10 @@ type fakeNode struct {
 
 func (n *fakeNode) Snapshot() monitor.Snapshot {
 	return monitor.Snapshot{Version: "fake", Channels: 3 + n.channels, Apps: make([]monitor.App, 1+n.apps)}
+}
+
+func (*fakeNode) Nodes(context.Context) []monitor.Node {
+	return []monitor.Node{{ID: "a", Self: true, Figures: &monitor.Figures{Address: "ws1:8080"}}, {ID: "b"}}
 }
 
 func (*fakeNode) Channels(app, prefix string) ([]control.Channel, error) {
@@ -248,6 +256,31 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// TestASessionIsNotOneThatSomebodyChose logs a browser in that has a cookie of an
+// attacker's choice, be it unknown or the attacker's own.
+func TestASessionIsNotOneThatSomebodyChose(t *testing.T) {
+	f := newFixture(t, Access{Enabled: true, Password: "sesame"})
+	attackers, _ := f.login("sesame")
+	for _, planted := range []string{cookieName + "=chosen", attackers} {
+		body := url.Values{"password": {"sesame"}}.Encode()
+		response, _ := f.do(request{method: "POST", path: "/reverb/login", cookie: planted, body: body, headers: form})
+		got, _, _ := strings.Cut(response.Header.Get("Set-Cookie"), ";")
+		if got == "" || got == planted {
+			t.Errorf("with the cookie %s the password brings %q", planted, got)
+		}
+		if f.token(got) == f.token(attackers) {
+			t.Error("two sessions have one token")
+		}
+	}
+	if got := f.status(request{path: "/reverb/session", cookie: cookieName + "=chosen"}); got != http.StatusUnauthorized {
+		t.Errorf("the chosen cookie: %d", got)
+	}
+	link, _ := f.do(request{path: f.Link(), cookie: cookieName + "=chosen"})
+	if got := link.Header.Get("Set-Cookie"); got == "" || strings.Contains(got, "chosen") {
+		t.Errorf("a link brings the cookie %q", got)
+	}
+}
+
 func TestPasswordsCannotBeGuessed(t *testing.T) {
 	f := newFixture(t, Access{Enabled: true, Password: "sesame"})
 	for range maxLogins {
@@ -442,7 +475,8 @@ func TestFiguresAreTold(t *testing.T) {
 	if err := json.Unmarshal([]byte(within(t, messages, "figures")), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Snapshot.Version != "fake" || len(got.Largest) != topChannels || got.Largest[0].Subscriptions != 299 || len(got.Alerts) != 1 || got.History != nil {
+	if got.Snapshot.Version != "fake" || len(got.Largest) != topChannels || got.Largest[0].Subscriptions != 299 || len(got.Alerts) != 1 || got.History != nil ||
+		len(got.Nodes) != 2 || !got.Nodes[0].Self {
 		t.Errorf("got %+v", got)
 	}
 	if !f.node.isWatched() {
@@ -521,6 +555,25 @@ func TestRatesByChannel(t *testing.T) {
 	}
 }
 
+// TestNamesOfCountedChannelsAreKept counts channels whose names are views of one
+// buffer, as where events are published.
+func TestNamesOfCountedChannelsAreKept(t *testing.T) {
+	at := time.Unix(1000, 0)
+	var r rates
+	r.reset(at)
+	buffer := make([]byte, 6)
+	for range 2 {
+		for _, name := range []string{"first", "second"} {
+			r.count("1", unsafe.String(&buffer[0], copy(buffer, name)))
+		}
+	}
+	copy(buffer, "broken")
+	got := r.top(at.Add(rateWindow))
+	if want := []busyChannel{{"1", "first", 0.2}, {"1", "second", 0.2}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestTailIsTold(t *testing.T) {
 	f := newFixture(t, Access{Enabled: true, Open: true})
 	if got := f.status(request{path: "/reverb/tail"}); got != http.StatusServiceUnavailable {
@@ -537,6 +590,46 @@ func TestTailIsTold(t *testing.T) {
 	f.Close()
 	end()
 	within(t, stopped, "the feed to be closed")
+}
+
+// TestAFastTailIsCut: a page is shown so many events a second and is told how many
+// more there were.
+func TestAFastTailIsCut(t *testing.T) {
+	f := newFixture(t, Access{Enabled: true, Open: true})
+	f.node.feed = control.NewFeed(func() {})
+	messages, end := f.follow("/reverb/tail")
+	defer end()
+	const more = 50
+	for range maxTailed + more {
+		f.node.feed.Offer(control.Event{Channel: "news"})
+	}
+	next := func() (e control.Event) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(within(t, messages, "an event")), &e); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for range maxTailed {
+		if got := next(); got.Channel != "news" {
+			t.Fatalf("got %+v", got)
+		}
+	}
+	for f.node.feed.Waiting() > 0 {
+		runtime.Gosched() // the rest is looked at within this second
+	}
+	f.pass(time.Second)
+	for left := uint64(more); left > 0; {
+		got := next()
+		switch {
+		case got.Dropped > 0 && got.Dropped <= left:
+			left -= got.Dropped
+		case got.Channel == "news": // the last one, looked at in the next second
+			left--
+		default:
+			t.Fatalf("got %+v, %d to come", got, left)
+		}
+	}
 }
 
 func TestQuestions(t *testing.T) {

@@ -15,7 +15,8 @@
 // # Limits
 //
 // maxStreams open streams, maxSessions sessions, maxLogins wrong passwords a minute,
-// maxListed channels an answer, maxRanked channels that are ranked, maxApps apps.
+// maxListed channels an answer, maxTailed events a second,
+// maxRanked channels that are ranked, maxApps apps.
 //
 // It never shows a secret: nothing it is given has one.
 package dashboard

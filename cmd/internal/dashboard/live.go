@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -31,7 +32,8 @@ const (
 type frame struct {
 	At       int64             `json:"at"` // milliseconds since 1970
 	Snapshot monitor.Snapshot  `json:"snapshot"`
-	Apps     int               `json:"apps"` // how many there are
+	Nodes    []monitor.Node    `json:"nodes"` // null: the node is alone
+	Apps     int               `json:"apps"`  // how many there are
 	Largest  []control.Channel `json:"largest"`
 	Unranked bool              `json:"unranked"` // there are more than maxRanked channels
 	Busiest  []busyChannel     `json:"busiest"`
@@ -99,6 +101,7 @@ func (l *live) frame() []byte {
 		return l.text
 	}
 	f := frame{At: now.UnixMilli(), Snapshot: l.node.Snapshot(), Busiest: l.rates.top(now), Alerts: l.node.Alerts()}
+	f.Nodes = l.node.Nodes(context.Background()) // which bounds it
 	f.Apps = len(f.Snapshot.Apps)
 	f.Snapshot.Apps = f.Snapshot.Apps[:min(f.Apps, maxApps)]
 	l.rank(now, f.Snapshot.Channels)
@@ -111,7 +114,7 @@ func (l *live) frame() []byte {
 	if err != nil {
 		panic(err) // every value of it is finite
 	}
-	l.text, l.at = text, now
+	l.text, l.at = text, l.now()
 	return text
 }
 

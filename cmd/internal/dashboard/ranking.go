@@ -41,14 +41,14 @@ type channelKey struct{ app, channel string }
 type rates struct {
 	mu     sync.Mutex
 	since  time.Time
-	counts map[channelKey]uint64
+	counts map[channelKey]*uint64
 	last   []busyChannel // of the window before
 }
 
 func (r *rates) reset(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.since, r.counts, r.last = now, make(map[channelKey]uint64), nil
+	r.since, r.counts, r.last = now, make(map[channelKey]*uint64), nil
 }
 
 // count counts an event. It runs where events are published. The strings are
@@ -57,14 +57,14 @@ func (r *rates) count(app, channel string) {
 	key := channelKey{app, channel}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := r.counts[key]
-	if n == 0 {
-		if len(r.counts) >= maxRanked {
-			return
-		}
-		key.channel = strings.Clone(channel)
+	if n := r.counts[key]; n != nil {
+		*n++ // an assignment to the map would put the view in the key's place
+		return
 	}
-	r.counts[key] = n + 1
+	if len(r.counts) < maxRanked {
+		one := uint64(1)
+		r.counts[channelKey{app, strings.Clone(channel)}] = &one
+	}
 }
 
 // top returns the busiest channels of the last whole window, or of the first one
@@ -78,14 +78,14 @@ func (r *rates) top(now time.Time) []busyChannel {
 	}
 	out := make([]busyChannel, 0, len(r.counts))
 	for key, n := range r.counts {
-		out = append(out, busyChannel{key.app, key.channel, float64(n) / over.Seconds()})
+		out = append(out, busyChannel{key.app, key.channel, float64(*n) / over.Seconds()})
 	}
 	slices.SortFunc(out, func(a, b busyChannel) int {
 		return cmp.Or(cmp.Compare(b.Rate, a.Rate), strings.Compare(a.App, b.App), strings.Compare(a.Name, b.Name))
 	})
 	out = slices.Clone(out[:min(len(out), topChannels)])
 	if over >= rateWindow {
-		r.since, r.counts, r.last = now, make(map[channelKey]uint64), out
+		r.since, r.counts, r.last = now, make(map[channelKey]*uint64), out
 	}
 	return out
 }

@@ -298,3 +298,28 @@ func TestThisHost(t *testing.T) {
 		}
 	}
 }
+
+func TestUnixSocket(t *testing.T) {
+	for _, row := range []struct{ name, path, want string }{
+		{"none", "", ""},
+		{"a folder that is there", "/proc/net/resound.sock", ""},
+		{"a folder that is not", "/run/none/resound.sock", "fault unix_socket: open run/none: file does not exist"},
+		{"a file for a folder", "/proc/meminfo/resound.sock", "fault unix_socket:"},
+		{"a file", "/proc/meminfo", "fault unix_socket: ----------"},
+		{"a long path", "/" + strings.Repeat("x", 102), "fault unix_socket: a path of 103 bytes"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := wanted(tenThousand)
+			w.UnixSocket = row.path
+			var got string
+			for _, line := range notOK(doctor.Examine(host(stock, 100_000), w)) {
+				if strings.Contains(line, "unix_socket") {
+					got = line
+				}
+			}
+			if row.want == "" && got != "" || !strings.HasPrefix(got, row.want) {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}

@@ -14,6 +14,7 @@ var checks = []func(*examination){
 	(*examination).port,
 	(*examination).privilegedPort,
 	(*examination).ephemeralPort,
+	(*examination).unixSocket,
 	(*examination).descriptors,
 	(*examination).descriptorCeiling,
 	(*examination).hostDescriptors,

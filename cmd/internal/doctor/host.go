@@ -42,5 +42,6 @@ type Wanted struct {
 	Address     string // IP address or name to listen on
 	Port        int    // 0: the kernel chooses
 	Reactors    int
-	TLS         bool // the port speaks it
+	TLS         bool   // the port speaks it
+	UnixSocket  string // path to listen on too; empty: none
 }

@@ -118,7 +118,7 @@ func TestScripts(t *testing.T) {
 		}
 	})
 	t.Run("the unit is told of a successor, and where the control socket is", func(t *testing.T) {
-		for _, line := range []string{"Type=notify", "NotifyAccess=all", "ExecReload=/bin/kill -HUP $MAINPID", "RuntimeDirectory=resound"} {
+		for _, line := range []string{"Type=notify", "NotifyAccess=all", "ExecReload=/bin/kill -HUP $MAINPID", "RuntimeDirectory=resound", "WatchdogSec=30"} {
 			if !strings.Contains(read(t, unitFile), "\n"+line+"\n") {
 				t.Errorf("got no line %s in the unit, want it", line)
 			}

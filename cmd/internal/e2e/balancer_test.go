@@ -73,10 +73,7 @@ func TestScriptThatIsKilledTakesItsClusterWithIt(t *testing.T) {
 func TestClusterBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	needPackages(t)
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Skip("this test needs haproxy (Debian package haproxy, 2.6 or later)")
-	}
+	path := needProgram(t, "haproxy")
 	all := nodes(t, startRedis(t), 3, nil)
 	text, err := os.ReadFile(filepath.Join(scripts, "haproxy", "resound.cfg"))
 	if err != nil {

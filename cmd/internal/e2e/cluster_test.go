@@ -378,6 +378,61 @@ func TestClusterSendsTheWebhooksOfADeadNode(t *testing.T) {
 	}
 }
 
+// hooked starts nodes on one Redis that send all webhooks to a receiver.
+func hooked(t *testing.T, hooks *receiver, n int) []*server {
+	t.Helper()
+	r, o := startRedis(t), withHooks(t, nil, hooks.hook("/hook", nil))
+	all := make([]*server, n)
+	for i := range all {
+		o.env = r.environment(map[string]string{"RESOUND_WEBHOOKS_STORE": filepath.Join(t.TempDir(), fmt.Sprint(i))})
+		all[i] = start(t, o)
+	}
+	return all
+}
+
+// TestClusterTellsWhatADeadNodeHeldBack kills a node in the three seconds in which
+// it waits whether a member comes back.
+func TestClusterTellsWhatADeadNodeHeldBack(t *testing.T) {
+	t.Parallel()
+	hooks := startReceiver(t)
+	s := hooked(t, hooks, 2)
+	ann, bob := open(t, s[0]), open(t, s[0])
+	ann.join(t, "presence-room", memberOf("ann"))
+	bob.join(t, "presence-room", memberOf("bob"))
+	bob.close(t)
+	s[1].api().eventually(t, "/channels/presence-room", "user_count", `{"occupied":true,"user_count":1}`)
+	s[0].signal(t, syscall.SIGKILL)
+	s[0].wait(t)
+	expectEvents(t, accepted(t, hooks.expectEvent(t, hookOf("channel_vacated", "presence-room"))),
+		hookOf("channel_occupied", "presence-room"),
+		hookOfMember("member_added", "presence-room", "ann"),
+		hookOfMember("member_added", "presence-room", "bob"),
+		hookOfMember("member_removed", "presence-room", "bob"),
+		hookOfMember("member_removed", "presence-room", "ann"),
+		hookOf("channel_vacated", "presence-room"))
+}
+
+// TestClusterKnowsWhoComesBackToAnotherNode: to the application nothing happened.
+func TestClusterKnowsWhoComesBackToAnotherNode(t *testing.T) {
+	t.Parallel()
+	hooks := startReceiver(t)
+	s := hooked(t, hooks, 2)
+	ann, again := open(t, s[0]), open(t, s[1])
+	ann.join(t, "presence-room", memberOf("ann"))
+	ann.close(t)
+	s[1].api().eventually(t, "/channels/presence-room", "", `{"occupied":false}`)
+	again.join(t, "presence-room", memberOf("ann"))
+	// Who leaves later is told of later.
+	bob := open(t, s[0])
+	bob.join(t, "presence-room", memberOf("bob"))
+	bob.close(t)
+	expectEvents(t, accepted(t, hooks.expectEvent(t, hookOfMember("member_removed", "presence-room", "bob"))),
+		hookOf("channel_occupied", "presence-room"),
+		hookOfMember("member_added", "presence-room", "ann"),
+		hookOfMember("member_added", "presence-room", "bob"),
+		hookOfMember("member_removed", "presence-room", "bob"))
+}
+
 // TestClusterNodeThatStopsTellsItsWebhooks: it may never start again.
 func TestClusterNodeThatStopsTellsItsWebhooks(t *testing.T) {
 	t.Parallel()

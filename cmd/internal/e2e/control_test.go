@@ -149,6 +149,11 @@ func TestConnectionsCommand(t *testing.T) {
 	expectSays(t, c.run(t, "connections", "--limit", "1"), "… and 1 more")
 	expectSays(t, run(t, c.dir, c.env, 1, "connections", "--app", "nobody"), "no app has this id")
 	run(t, c.dir, c.env, 2, "connections", "--limit", "-1")
+	run(t, c.dir, c.env, 2, "connections", "--sort", "beauty")
+	sorted := c.run(t, "connections", "--sort", "subs")
+	if strings.Index(sorted, member.id) > strings.Index(sorted, other.id) {
+		t.Errorf("by subscriptions they are\n%s", sorted)
+	}
 }
 
 func TestWatchedConnections(t *testing.T) {
@@ -173,6 +178,7 @@ func TestChannelsCommand(t *testing.T) {
 		k.join(t, "presence-chat", fmt.Sprintf(`{"user_id":"u%d"}`, i/2))
 	}
 	expectSays(t, c.run(t, "channels"), "CHANNEL", "news", "presence-chat", "2 channels")
+	expectSays(t, c.run(t, "channels", "--limit", "1"), "… and 1 more", "2 channels")
 	got := c.run(t, "channels", "--prefix", "presence-", "--app", testApp.id, "--json")
 	want := fmt.Sprintf(`{"app":%q,"channel":"presence-chat","subscriptions":3,"users":2}`+"\n", testApp.id)
 	if got != want {

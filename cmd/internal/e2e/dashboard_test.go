@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +45,30 @@ func (b browser) photograph(t *testing.T, page, name string, width, height int, 
 	}
 }
 
+// expectAccessible fails for everything that keeps people out of a page, in both
+// of its colours.
+func (b browser) expectAccessible(t *testing.T, page string) {
+	t.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		var found []string
+		if err := json.Unmarshal(b.do(t, "inaccessible", arguments{"client": page, "scheme": scheme}), &found); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range found {
+			t.Errorf("%s: %s", scheme, text)
+		}
+	}
+}
+
+// expectFocus types keys and compares what has the focus after each.
+func (b browser) expectFocus(t *testing.T, page string, keys, want []string) {
+	t.Helper()
+	var got []string
+	if err := json.Unmarshal(b.do(t, "press", arguments{"client": page, "keys": keys}), &got); err != nil || !slices.Equal(got, want) {
+		t.Errorf("the keys %q lead to %q, %v, want %q", keys, got, err, want)
+	}
+}
+
 func TestDashboardInChromium(t *testing.T) {
 	t.Parallel()
 	b := browse(t)
@@ -60,6 +85,7 @@ func TestDashboardInChromium(t *testing.T) {
 	b.fill(t, page, "#password", password)
 	b.click(t, page, "button")
 	b.text(t, page, "#state.good")
+	b.expectFocus(t, page, []string{"Tab", "Enter", "Tab", "Tab"}, []string{"a Skip to the figures", "figures", "scope", "range"})
 
 	for i := range 12 {
 		c := open(t, s)
@@ -92,12 +118,13 @@ func TestDashboardInChromium(t *testing.T) {
 	b.click(t, page, `#inspected button:text-is("who")`)
 	b.text(t, page, `#members:has-text("12 users")`)
 
+	b.expectAccessible(t, page)
 	b.photograph(t, page, "dashboard.png", 1280, 1500, "light")
 	b.photograph(t, page, "dashboard-phone.png", 390, 1300, "dark")
 
 	// Figures of the last hour come from the history, which has the first within ten
 	// seconds.
-	for selector, value := range map[string]string{"#range": "3600", "#scope": testApp.id} {
+	for selector, value := range map[string]string{"#range": "3600", "#scope": "app/" + testApp.id} {
 		b.do(t, "choose", arguments{"client": page, "selector": selector, "value": value, "timeout": patience.Milliseconds() / 2})
 	}
 	for _, label := range []string{"Events triggered a second: ", "Connections: open 13"} {
@@ -105,6 +132,7 @@ func TestDashboardInChromium(t *testing.T) {
 	}
 	b.click(t, page, "#logout")
 	b.text(t, page, `label:text-is("Password")`)
+	b.expectAccessible(t, page)
 	if n := b.count(page, "page_error", ""); n != 0 {
 		t.Errorf("%d errors on the page:\n%s", n, b.history(page))
 	}
@@ -185,6 +213,25 @@ func TestHistoryCommands(t *testing.T) {
 	run(t, c.dir, c.env, 2, "export", "--since", "yesterday")
 	run(t, c.dir, c.env, 2, "export", "--format", "xml")
 	run(t, c.dir, c.env, 1, "import", "missing.json")
+
+	// What is whole of a torn export is in, and the line that is not is named. A disk
+	// that is full is an error, not a shorter export.
+	torn := filepath.Join(c.dir, "torn.json")
+	if err := os.WriteFile(torn, []byte(text[:len(text)-10]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expectSays(t, run(t, other.dir, other.env, 1, "import", torn), fmt.Sprintf("line %d", lines), "points before it are in")
+	full := command(t, c.dir, c.env, "export")
+	device, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer device.Close()
+	var told strings.Builder
+	full.Stdout, full.Stderr = device, &told
+	if err := full.Run(); err == nil || !strings.Contains(told.String(), "no space left on device") {
+		t.Errorf("an export to a full disk: %v, %s", err, told.String())
+	}
 }
 
 func TestAnAlertIsTold(t *testing.T) {

@@ -15,12 +15,22 @@ func needPackages(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
 		missing = append(missing, "node (Debian package nodejs, 20 or later)")
 	}
-	for _, name := range []string{"laravel-echo", "playwright-core", "pusher", "pusher-js"} {
+	for _, name := range []string{"axe-core", "laravel-echo", "playwright-core", "pusher", "pusher-js"} {
 		if _, err := os.Stat(filepath.Join("js", "node_modules", name, "package.json")); err != nil {
 			missing = append(missing, "npm package "+name+" (run npm ci in cmd/internal/e2e/js)")
 		}
 	}
 	skipWithout(t, missing)
+}
+
+// needProgram returns the path of a program of the package of its name.
+func needProgram(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		skipWithout(t, []string{name + " (Debian package " + name + ")"})
+	}
+	return path
 }
 
 // needChromium returns the path of Chromium.

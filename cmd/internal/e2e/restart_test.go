@@ -61,7 +61,11 @@ func knock(t *testing.T, addr string) *knocker {
 
 // once connects, completes the handshake, sees the connection established, and goes.
 func (k *knocker) once() error {
-	c, err := net.Dial("tcp", k.addr)
+	network := "tcp"
+	if strings.HasPrefix(k.addr, "/") {
+		network = "unix"
+	}
+	c, err := net.Dial(network, k.addr)
 	if err != nil {
 		return err
 	}
@@ -89,7 +93,10 @@ func (k *knocker) once() error {
 	if !strings.Contains(string(first), "connection_established") {
 		return fmt.Errorf("first bytes %q", first)
 	}
-	return c.(*net.TCPConn).SetLinger(0) // leaves no port in TIME_WAIT
+	if c, ok := c.(*net.TCPConn); ok {
+		return c.SetLinger(0) // leaves no port in TIME_WAIT
+	}
+	return nil
 }
 
 // more waits until n more connections were let in.

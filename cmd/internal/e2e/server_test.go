@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -57,6 +58,12 @@ type startOptions struct {
 
 	secure *x509.CertPool // who believes the server's certificate; nil without TLS
 
+	// proxied says that the server answers nobody who connects directly.
+	proxied bool
+
+	// watched gives the server WATCHDOG_PID, as systemd does.
+	watched bool
+
 	// restarts says that other processes will take the server's place and go on
 	// with its output.
 	restarts bool
@@ -69,6 +76,9 @@ type server struct {
 	path string // prefix of every route, such as "/ws"
 
 	secure *x509.CertPool // as startOptions.secure
+
+	// dial makes connections to it; nil means the usual way.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // anyPort makes the kernel choose the port.
@@ -78,6 +88,10 @@ var anyPort = []string{"--host", "127.0.0.1", "--port", "0"}
 // only env.
 func command(t *testing.T, dir string, env map[string]string, args ...string) *exec.Cmd {
 	t.Helper()
+	t.Helper()
+	if err := noteSources(); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = dir
 	if dir == "" {
@@ -105,6 +119,9 @@ func start(t *testing.T, o startOptions) *server {
 		o.args = anyPort
 	}
 	cmd := command(t, o.dir, env, append([]string{"start"}, o.args...)...)
+	if o.watched {
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `WATCHDOG_PID=$$ exec "$0" "$@"`, binary}, cmd.Args[1:]...)
+	}
 	if o.restarts {
 		cmd.WaitDelay = 2 * patience // a process whose output is closed dies of it
 	}
@@ -118,7 +135,9 @@ func start(t *testing.T, o startOptions) *server {
 		t.Fatalf("port %q printed, want that of the listener", found[1])
 	}
 	s.port = port
-	s.expectUp(t)
+	if !o.proxied {
+		s.expectUp(t)
+	}
 	return s
 }
 
@@ -143,6 +162,7 @@ func (s *server) expectUp(t *testing.T) {
 func (s *server) status(route string) int {
 	client := http.Client{Timeout: patience, Transport: &http.Transport{
 		DisableKeepAlives: true,
+		DialContext:       s.dial,
 		TLSClientConfig:   &tls.Config{RootCAs: s.secure},
 	}}
 	response, err := client.Get(s.url(route))

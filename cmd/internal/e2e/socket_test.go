@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -64,8 +65,12 @@ func dialQuery(t *testing.T, s *server, app credentials, query string, header ht
 	k := &socket{app: app, patience: patience, messages: make(chan string, maxMessages), pings: make(chan struct{}, maxMessages)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	client := &http.Client{Transport: &http.Transport{}}
-	conn, response, err := websocket.Dial(ctx, "ws://"+s.address()+s.path+"/app/"+app.key+query, &websocket.DialOptions{
+	scheme := "ws://"
+	if s.secure != nil {
+		scheme = "wss://"
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: s.dial, TLSClientConfig: &tls.Config{RootCAs: s.secure}}}
+	conn, response, err := websocket.Dial(ctx, scheme+s.address()+s.path+"/app/"+app.key+query, &websocket.DialOptions{
 		HTTPClient: client,
 		HTTPHeader: header,
 		OnPingReceived: func(context.Context, []byte) bool {

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 
 	"channels/cluster/local":       {"channels/cluster"},
 	"channels/cluster/redis":       {"channels/cluster"},
+	"channels/cluster/pair":        {"channels/cluster", "channels/cluster/local"},
 	"channels/cluster/clustertest": {"channels/cluster"},
 
 	"pusher":             {"auth", "channels", "channels/cluster", "frame"},
@@ -36,7 +37,8 @@ var mayImport = map[string][]string{
 	"pusher/rest":        {"auth", "channels", "pusher", "pusher/rest/shield"},
 	"pusher/rest/shield": {"channels"},
 	"pusher/webhook":     {"auth"},
-	"loop":               {"channels/slab", "frame"},
+	"loop":               {"channels/slab", "frame", "loop/edge"},
+	"loop/edge":          {},
 	"loop/echo":          {"frame", "loop"},
 
 	"cmd/internal/config":          {"cmd/internal/config/dotenv"},
@@ -47,11 +49,12 @@ var mayImport = map[string][]string{
 	"cmd/internal/monitor/history": {},
 	"cmd/internal/monitor/alert":   {},
 	"cmd/internal/dashboard":       {"cmd/internal/control", "cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history"},
-	"cmd/internal/control":         {"cmd/internal/config", "cmd/internal/monitor", "cmd/internal/monitor/history"},
+	"cmd/internal/control":         {"cmd/internal/config", "cmd/internal/monitor", "cmd/internal/monitor/history", "cmd/internal/socketfile"},
+	"cmd/internal/socketfile":      {},
 	"cmd/internal/node": {
-		"auth", "channels", "channels/cluster", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/dashboard",
-		"cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history",
-		"frame", "loop", "pusher", "pusher/rest", "pusher/webhook",
+		"auth", "channels", "channels/cluster", "channels/cluster/local", "channels/cluster/pair", "channels/cluster/redis", "cmd/internal/config", "cmd/internal/control", "cmd/internal/dashboard",
+		"cmd/internal/monitor", "cmd/internal/monitor/alert", "cmd/internal/monitor/history", "cmd/internal/socketfile",
+		"frame", "loop", "loop/edge", "pusher", "pusher/rest", "pusher/webhook",
 	},
 	"cmd/internal/e2e":    {},
 	"cmd/internal/layout": {},
@@ -70,7 +73,7 @@ var onlyUser = map[string][]string{
 }
 
 // pure packages read no clock and do no I/O.
-var pure = []string{"frame", "auth", "channels", "channels/cluster", "channels/slab"}
+var pure = []string{"frame", "auth", "channels", "channels/cluster", "channels/slab", "loop/edge"}
 
 type pkg struct {
 	ImportPath string
@@ -203,7 +206,7 @@ func TestTopLevelIsFixed(t *testing.T) {
 	allowed := []string{
 		"auth", "bench", "channels", "cmd", "docs", "frame", "loop", "pusher", "scripts",
 		"go.mod", "go.sum", "Makefile", "README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md",
-		"bin", // built, not committed
+		"bin", "dist", // built, not committed
 	}
 	entries, err := fs.ReadDir(os.DirFS(root), ".")
 	if err != nil {

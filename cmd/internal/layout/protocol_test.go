@@ -160,17 +160,7 @@ func TestScoreCardNamesWhatExists(t *testing.T) {
 				}
 				continue
 			}
-			parts := testName.FindStringSubmatch(name)
-			if parts == nil {
-				t.Errorf("%s: %q is neither a transcript nor of the form package TestName", r, name)
-				continue
-			}
-			s := known.of(t, packageDir(parts[1]))
-			if !s.tests[parts[2]] {
-				t.Errorf("%s: package %s has no %s: name the test that shows the rule now", r, parts[1], parts[2])
-			} else if !s.hasSubtest(parts[3]) {
-				t.Errorf("%s: package %s has no row %q for %s", r, parts[1], parts[3], parts[2])
-			}
+			known.expectTest(t, r.String(), name)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 func full(apps int) Snapshot {
 	s := Snapshot{
 		Version: "1.2.3", State: StateDraining, StartedAt: time.UnixMilli(1_700_000_000_500),
-		Connections: Connections{Open: 3, Limit: 10, Sockets: 4, HTTP: 2},
-		Totals:      Totals{Received: 1, Sent: 2, Opened: 3, RejectedHandshakes: 4, RefusedSockets: 5, RefusedPublications: 6, Slow: 7, Broken: 8, Panics: 9},
+		Connections: Connections{Open: 3, Limit: 10, Sockets: 4, HTTP: 2, Addresses: 13},
+		Totals:      Totals{Received: 1, Sent: 2, Opened: 3, RejectedHandshakes: 4, RefusedSockets: 5, RefusedForAddress: 11, RefusedForHeader: 12, TLS: 14, TLSFailed: 15, TLSStalled: 16, RefusedPublications: 6, Slow: 7, Broken: 8, Panics: 9},
 		Process:     Process{CPUSeconds: 1.5, MemoryBytes: 1000, MemoryLimit: 2000},
 		Reactors:    []Reactor{{Connections: 1, Writes: 2, WrittenBytes: 3, Mailbox: 4, Lag: 0.25}, {Connections: 2}},
 		HTTP:        HTTP{Responses: [6]uint64{0, 0, 20, 30, 40, 50}, SignatureFailures: 1, RateLimited: 2, FallbackSessions: 3},
@@ -54,6 +54,7 @@ func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 		`process_start_time_seconds 1.7000000005e+09`,
 		`process_cpu_seconds_total 1.5`,
 		`resound_sockets{protocol="http"} 2`,
+		`resound_tls_handshakes_total{outcome="stalled"} 16`,
 		`resound_connections{app="app-0001"} 1`,
 		`resound_messages_sent_bytes_total{app="app-0000"} 9`,
 		`resound_reactor_lag_seconds{reactor="0"} 0.25`,
@@ -63,6 +64,9 @@ func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 		`resound_connections_closed_total{code="other"} 9`,
 		`resound_connections_refused_total{code="4001"} 2`,
 		`resound_errors_total{code="4009"} 1`,
+		`resound_client_addresses 13`,
+		`resound_address_limited_total 11`,
+		`resound_proxy_headers_refused_total 12`,
 		`resound_webhook_events_dropped_total{reason="queue_full"} 7`,
 		`resound_webhook_events_waiting{state="held"} 5`,
 		`resound_cluster_degraded 1`,
@@ -135,12 +139,14 @@ func BenchmarkScrape(b *testing.B) {
 			s := full(apps)
 			m := NewMetrics(func() Snapshot { return s }, 0)
 			var out bytes.Buffer
+			cpu := ReadProcess().CPUSeconds
 			for b.Loop() {
 				out.Reset()
 				if err := m.Write(&out); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric((ReadProcess().CPUSeconds-cpu)*1e6/float64(b.N), "us-cpu/op")
 		})
 	}
 }

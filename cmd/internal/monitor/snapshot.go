@@ -21,7 +21,8 @@ type Snapshot struct {
 	Version   string    `json:"version"`
 	PID       int       `json:"pid"`
 	Address   string    `json:"address"` // host:port it listens on
-	State     string    `json:"state"`   // "running" or "draining"
+	Unix      string    `json:"unix_socket,omitempty"`
+	State     string    `json:"state"` // "running" or "draining"
 	StartedAt time.Time `json:"started_at"`
 	Uptime    float64   `json:"uptime_seconds"`
 
@@ -57,6 +58,8 @@ type Connections struct {
 	Limit   int64 `json:"limit"`   // 0 means none
 	Sockets int64 `json:"sockets"` // TCP, those that speak HTTP excepted
 	HTTP    int64 `json:"http"`    // TCP connections that speak HTTP
+
+	Addresses int `json:"addresses"` // of clients whose connections are limited
 }
 
 // Totals are counted since the start.
@@ -65,7 +68,12 @@ type Totals struct {
 	Sent                uint64 `json:"messages_sent"`     // to clients
 	Opened              uint64 `json:"connections_opened"`
 	RejectedHandshakes  uint64 `json:"handshakes_rejected"`
-	RefusedSockets      uint64 `json:"sockets_refused"` // for want of descriptors
+	RefusedSockets      uint64 `json:"sockets_refused"`       // for want of descriptors, or of room for handshakes of TLS
+	RefusedForAddress   uint64 `json:"address_limited"`       // connections whose client's address has too many
+	RefusedForHeader    uint64 `json:"proxy_headers_refused"` // connections with a PROXY header that may not be, or without one that must
+	TLS                 uint64 `json:"tls_handshakes"`
+	TLSFailed           uint64 `json:"tls_handshakes_failed"`
+	TLSStalled          uint64 `json:"tls_handshakes_stalled"` // closed to make room: their clients kept silent
 	RefusedPublications uint64 `json:"publications_refused"`
 	Slow                uint64 `json:"slow_connections"`   // closed because they did not read
 	Broken              uint64 `json:"broken_connections"` // failed while written to
@@ -85,8 +93,9 @@ type Reactor struct {
 	Connections  int64   `json:"connections"`
 	Writes       uint64  `json:"writes"` // write(2) calls
 	WrittenBytes uint64  `json:"written_bytes"`
-	Mailbox      int     `json:"mailbox"`     // items that wait
-	Lag          float64 `json:"lag_seconds"` // how late its last sweep was
+	Mailbox      int     `json:"mailbox"`       // items that wait
+	MailboxBytes int64   `json:"mailbox_bytes"` // of publications that wait
+	Lag          float64 `json:"lag_seconds"`   // how late its last sweep was
 }
 
 // App is one app.
@@ -103,6 +112,8 @@ type App struct {
 	SentBytes     uint64 `json:"sent_bytes"`
 	ClientEvents  uint64 `json:"client_events"`
 	Triggered     uint64 `json:"events_triggered"`
+	CachedBytes   int64  `json:"cached_bytes"`
+	CacheDropped  uint64 `json:"cache_events_dropped"`
 	Requests      uint64 `json:"http_requests"`
 	RequestBytes  uint64 `json:"http_request_bytes"`
 	ResponseBytes uint64 `json:"http_response_bytes"`
@@ -116,6 +127,8 @@ func (a *App) add(b *App) {
 	a.Opened += b.Opened
 	a.Closed += b.Closed
 	a.Received += b.Received
+	a.CachedBytes += b.CachedBytes
+	a.CacheDropped += b.CacheDropped
 	a.ReceivedBytes += b.ReceivedBytes
 	a.Sent += b.Sent
 	a.SentBytes += b.SentBytes

@@ -24,14 +24,16 @@ const (
 )
 
 // newCluster returns what connects the node with others, or nil for a node alone.
-func newCluster(o *Options) (cluster.Adapter, error) {
+func (n *Node) newCluster(o *Options) (cluster.Adapter, error) {
 	switch {
 	case o.Cluster != nil:
 		return o.Cluster, nil
 	case !o.Config.Server.Scaling.Enabled:
 		return nil, nil
 	}
-	return redis.New(redisOptions(&o.Config.Server.Scaling, o.Logger))
+	r := redisOptions(&o.Config.Server.Scaling, o.Logger)
+	r.Owed = func(c cluster.Channel) bool { return n.webhooks.Load().owes(c) }
+	return redis.New(r)
 }
 
 func redisOptions(s *config.Scaling, log *slog.Logger) redis.Options {

@@ -9,8 +9,8 @@ import (
 )
 
 // visitConns is how many connections a visit looks at. Asking the kernel takes
-// most of the time: 256 take about a third of a millisecond.
-const visitConns = 256
+// most of the time: 128 take some 0.2 ms.
+const visitConns = 128
 
 // connRow is what a visit brings home of a connection.
 type connRow struct {
@@ -78,10 +78,15 @@ func (row *connRow) connection() *control.Connection {
 	}
 	if row.state.Remote.IsValid() {
 		c.Remote = row.state.Remote.String()
+		if row.state.Remote.Port() == 0 {
+			c.Remote = row.state.Remote.Addr().String()
+		}
 	}
 	if row.state.Virtual {
 		c.Transport = "http"
-		return c
+	}
+	if !row.state.TCP {
+		return c // nobody knows
 	}
 	idle, rtt := row.state.Idle.Seconds(), row.state.RTT.Seconds()*1e3
 	c.IdleSeconds, c.RTT = &idle, &rtt

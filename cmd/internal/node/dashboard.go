@@ -147,8 +147,8 @@ func (n *Node) setAlerts(c *config.Config) {
 
 // alertName is what messages call the node.
 func (n *Node) alertName() string {
-	if name := n.config.Load().Server.Hostname; name != "" {
+	if name := n.config.Load().Server.Hostname; name != "" && n.cluster == nil { // of a cluster it is the name of all
 		return name
 	}
-	return n.Addr().String()
+	return n.address()
 }

@@ -13,13 +13,12 @@ import (
 func openFallback(via net.Conn, h rest.FallbackHandshake, s rest.FallbackStream) rest.FallbackConn {
 	c := via.(*loop.HTTPConn) // the listener accepts no others
 	return c.Reactor().PostOpen(frame.Request{
-		Path:         h.Path,
-		Query:        h.Query,
-		Host:         h.Host,
-		Origin:       h.Origin,
-		ForwardedFor: h.ForwardedFor,
-		UserAgent:    h.UserAgent,
-	}, c.RemoteAddr(), s)
+		Path:      h.Path,
+		Query:     h.Query,
+		Host:      h.Host,
+		Origin:    h.Origin,
+		UserAgent: h.UserAgent,
+	}, h.Client, s)
 }
 
 // returnUpgrade gives a connection back to the event loops. It is

@@ -53,7 +53,7 @@ func startStreaming(t *testing.T, o pusher.AppOptions) transcript.Server {
 		GraceTime: time.Second, // after which a client that was dropped is gone
 		Open: func(via net.Conn, h rest.FallbackHandshake, to rest.FallbackStream) rest.FallbackConn {
 			c := via.(*loop.HTTPConn)
-			return c.Reactor().PostOpen(frame.Request{Path: h.Path, Query: h.Query, Origin: h.Origin}, c.RemoteAddr(), to)
+			return c.Reactor().PostOpen(frame.Request{Path: h.Path, Query: h.Query, Origin: h.Origin}, h.Client, to)
 		},
 	}})
 	if err != nil {

@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"resound/channels/cluster"
+	"resound/channels/cluster/pair"
 	"resound/cmd/internal/config"
 	"resound/cmd/internal/control"
 	"resound/cmd/internal/dashboard"
 	"resound/cmd/internal/monitor"
 	"resound/cmd/internal/monitor/alert"
 	"resound/cmd/internal/monitor/history"
+	"resound/cmd/internal/socketfile"
 	"resound/loop"
 	"resound/pusher"
 	"resound/pusher/rest"
@@ -32,7 +34,7 @@ const (
 
 	// recountInterval is how often subscription counts that were held back are
 	// looked at, the counters that rates are made of are read, and the cluster is
-	// told of connections.
+	// told of connections and figures.
 	recountInterval = time.Second
 
 	// httpDrainTimeout is how long HTTP requests under way may take to end.
@@ -45,15 +47,18 @@ type Node struct {
 	config   atomic.Pointer[config.Config] // in force
 	log      *slog.Logger
 	protocol *pusher.Node
-	cluster  cluster.Adapter          // nil: the node is alone
-	outbox   webhook.Outbox           // nil: in memory
-	shards   []*pusher.Shard          // by reactor
-	webhooks atomic.Pointer[webhooks] // nil while no app has any; see reloading
+	cluster  cluster.Adapter              // nil: the node is alone
+	heritage *heritage                    // nil: no process before this one shares what it has
+	partner  atomic.Pointer[pair.Adapter] // to the successor; nil while there is none
+	outbox   webhook.Outbox               // nil: in memory
+	shards   []*pusher.Shard              // by reactor
+	webhooks atomic.Pointer[webhooks]     // nil while no app has any; see reloading
 	engine   *loop.Engine
 	http     *rest.Server
 	listener *loop.HTTPListener
-	cert     *certificate      // nil without TLS
-	control  *control.Listener // nil: without a control socket
+	cert     *certificate         // nil without TLS
+	control  *control.Listener    // nil: without a control socket
+	unix     *socketfile.Listener // nil: without a Unix socket; the engine closes it
 
 	startedAt   time.Time
 	memoryLimit int64
@@ -93,8 +98,17 @@ func New(o Options) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.cluster, err = newCluster(&o); err != nil {
+	if n.cluster, err = n.newCluster(&o); err != nil {
 		return nil, err
+	}
+	connecting := n.cluster
+	switch {
+	case o.PredecessorLink == nil:
+	case n.cluster != nil:
+		_ = o.PredecessorLink.Close()
+	default:
+		n.heritage = newHeritage(o.PredecessorLink)
+		connecting = n.heritage.own
 	}
 	n.outbox = newOutbox(n.cluster)
 	hooks, err := newWebhooks(o.Config, n.outbox, o.Logger)
@@ -109,10 +123,11 @@ func New(o Options) (_ *Node, err error) {
 	}()
 	n.protocol, err = pusher.NewNode(pusher.Options{
 		Webhooks:               hooks.orNil(),
-		Cluster:                n.cluster,
+		Cluster:                connecting,
 		Apps:                   appConfigs(o.Config),
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: c.MaxPendingPublications,
+		MaxPendingBytes:        c.MaxPendingBytes,
 		Compression:            c.Compression,
 		Trace:                  o.Trace,
 	})
@@ -121,6 +136,9 @@ func New(o Options) (_ *Node, err error) {
 	}
 	hooks.attach(n.protocol)
 	if n.cert, err = newCertificate(c); err != nil {
+		return nil, err
+	}
+	if n.unix, err = listenUnix(c, o.Predecessor != nil); err != nil {
 		return nil, err
 	}
 	n.engine, err = loop.New(loop.Options{
@@ -136,6 +154,8 @@ func New(o Options) (_ *Node, err error) {
 		MaxSockets:       limits.sockets,
 		MaxOutboundBytes: c.MaxOutboundBytes,
 		HandshakeTimeout: c.HandshakeTimeout,
+		Unix:             unixOrNil(n.unix),
+		Edge:             edgeOf(c),
 		MaxLag:           orNever(c.MaxLag),
 		LateCode:         pusher.ErrOverCapacity.Code,
 		LateReason:       pusher.ErrOverCapacity.Message,
@@ -146,6 +166,9 @@ func New(o Options) (_ *Node, err error) {
 		Logger:           o.Logger,
 	})
 	if err != nil {
+		if n.unix != nil {
+			_ = n.unix.Close()
+		}
 		return nil, err
 	}
 	mailboxes := make([]pusher.Mailbox, 0, reactors)
@@ -163,6 +186,7 @@ func New(o Options) (_ *Node, err error) {
 		SkipTimestampCheck: !c.VerifyTimestamp,
 		RefuseDegraded:     c.Scaling.OnOutage == config.OnOutageRefuse,
 		Upgrade:            returnUpgrade,
+		Client:             clientOf,
 		Fallback:           rest.FallbackOptions{Open: openFallback},
 		Version:            o.Version,
 		Logger:             o.Logger,
@@ -238,6 +262,14 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 
+	if n.heritage != nil {
+		if err := n.heritage.own.Start(ctx, n.protocol.Deliverer()); err != nil {
+			n.engine.Close()
+			return err
+		}
+		wg.Go(n.serveHeritage)
+	}
+
 	ended := make(chan error, 2)
 	wg.Go(func() {
 		err := n.engine.Run()
@@ -251,6 +283,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { n.keepHouse(n.life) })
 	if n.options.Predecessor != nil {
+		wg.Go(n.publishUnix)
 		wg.Go(n.takeOver)
 	}
 	wg.Go(func() { n.keepHistory(n.life) })
@@ -274,6 +307,7 @@ func (n *Node) end() {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
 	n.leaveCluster()
+	n.leavePair()
 	n.webhooks.Load().close()
 	n.closeCluster()
 }
@@ -320,6 +354,7 @@ func (n *Node) keepHouse(ctx context.Context) {
 			n.protocol.Recount()
 			n.protocol.StateConnections()
 			n.meter.Observe(n.reading())
+			n.describe()
 		case <-certificates.C:
 			n.cert.look(n.log)
 		case <-memory.C:
@@ -327,6 +362,10 @@ func (n *Node) keepHouse(ctx context.Context) {
 		}
 	}
 }
+
+// Overdue is how long the latest reactor has not taken its turn, while it should.
+// Safe for concurrent use.
+func (n *Node) Overdue() time.Duration { return n.engine.Overdue() }
 
 // Stats are the transport's counters.
 func (n *Node) Stats() loop.Stats { return n.engine.Stats() }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"runtime"
 	"time"
 
@@ -37,6 +38,10 @@ type Options struct {
 	// Predecessor is closed when the process has ended whose Successor this one
 	// is. Nil: there was none.
 	Predecessor <-chan struct{}
+
+	// PredecessorLink leads to the Successor.Link of the predecessor. Nil: there is
+	// none. It is the node's from New on.
+	PredecessorLink net.Conn
 
 	// HistoryPath is the file in which the node keeps its history, empty for none.
 	HistoryPath string
@@ -132,7 +137,8 @@ func appConfig(a *config.App) pusher.AppConfig {
 		MaxPresenceMemberBytes:         limit(a.MaxPresenceMemberBytes),
 		MaxChannelNameBytes:            limit(a.MaxChannelNameBytes),
 		MaxEventNameBytes:              limit(a.MaxEventNameBytes),
-		MaxSubscriptionsPerConnection:  a.MaxSubscriptionsPerConnection,
+		MaxSubscriptionsPerConnection:  limit(a.MaxSubscriptionsPerConnection),
+		MaxCachedBytes:                 limit(int(a.MaxCachedBytes)),
 		MaxEventChannels:               limit(a.MaxEventChannels),
 		MaxBatchEvents:                 limit(a.MaxBatchEvents),
 		MaxEventBytes:                  int(a.MaxEventBytes),

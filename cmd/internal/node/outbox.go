@@ -27,7 +27,7 @@ func (o outbox) Open(to webhook.Destination) (webhook.Queue, error) {
 type outboxQueue struct{ *redis.Queue }
 
 func (q outboxQueue) Put(r webhook.Record) error {
-	switch err := q.Queue.Put(redis.Record{Event: r.Event, At: r.At}); {
+	switch err := q.Queue.Put(redis.Record{ID: r.ID, Event: r.Event, At: r.At}); {
 	case errors.Is(err, redis.ErrQueueFull):
 		return webhook.ErrQueueFull
 	case errors.Is(err, redis.ErrQueueClosed):

@@ -52,11 +52,13 @@ func (n *Node) replace(next *config.Config) (control.Reloaded, error) {
 	removed, err := n.protocol.Reload(pusher.Limits{
 		MaxConnections:         limits.connections,
 		MaxPendingPublications: next.Server.MaxPendingPublications,
+		MaxPendingBytes:        next.Server.MaxPendingBytes,
 	}, appConfigs(next))
 	if err != nil {
 		return control.Reloaded{}, errors.Join(err, n.replaceWebhooks(n.config.Load()))
 	}
 	n.config.Store(next)
+	n.engine.SetEdge(edgeOf(&next.Server))
 	n.setAlerts(next)
 	n.cert.look(n.log)
 	for _, a := range removed {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -18,6 +19,9 @@ const listeningTimeout = 10 * time.Second
 type Successor struct {
 	PID       int
 	Listeners int // sockets on each port
+
+	// Link leads to it, see Options.PredecessorLink. It is the node's.
+	Link net.Conn
 }
 
 // Restart implements control.Node: it starts another process of the binary as it
@@ -44,6 +48,7 @@ func (n *Node) Restart(ctx context.Context) (pid int, err error) {
 		n.log.Error("the restart failed, this process goes on", "error", err)
 		return 0, err
 	}
+	n.pairWith(ctx, s.Link)
 	if n.config.Load().Server.ReusePort {
 		n.log.Warn("other processes may share the port: connections that nobody has accepted when this process ends are reset")
 	} else if err := n.engine.GiveWay(s.Listeners); err != nil {
@@ -86,6 +91,9 @@ func (n *Node) takeOver() {
 	defer n.reloading.Unlock()
 	if err := n.webhooks.Load().restore(); err != nil {
 		n.log.Error("webhooks of the process before", "error", err)
+	}
+	if n.heritage != nil {
+		<-n.heritage.spent
 	}
 	n.tookOver.Store(true)
 	n.log.Info("the process before has ended")

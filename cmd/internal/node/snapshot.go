@@ -28,7 +28,8 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Version:   n.options.Version,
 		PID:       os.Getpid(),
 		Address:   n.Addr().String(),
-		State:     monitor.StateRunning,
+		Unix:      n.UnixSocket(),
+		State:     n.state(),
 		StartedAt: n.startedAt,
 		Uptime:    time.Since(n.startedAt).Seconds(),
 		Connections: monitor.Connections{
@@ -36,6 +37,8 @@ func (n *Node) Snapshot() monitor.Snapshot {
 			Limit:   n.protocol.MaxConnections(),
 			Sockets: t.Sockets,
 			HTTP:    t.HTTP,
+
+			Addresses: n.engine.Addresses(),
 		},
 		Rates:   n.meter.Rates(),
 		Process: n.process(),
@@ -59,9 +62,6 @@ func (n *Node) Snapshot() monitor.Snapshot {
 		Custom:   n.custom.All(),
 	}
 	s.Redis, s.Cluster = n.clusterSnapshot()
-	if n.protocol.Draining() {
-		s.State = monitor.StateDraining
-	}
 	for _, r := range n.engine.Reactors() {
 		x := r.Stats()
 		s.Reactors = append(s.Reactors, monitor.Reactor{
@@ -69,6 +69,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 			Writes:       x.Writes,
 			WrittenBytes: x.BytesOut,
 			Mailbox:      x.Pending,
+			MailboxBytes: x.PendingBytes,
 			Lag:          x.Lag.Seconds(),
 		})
 	}
@@ -77,6 +78,8 @@ func (n *Node) Snapshot() monitor.Snapshot {
 	s.Totals.Opened = t.Opened
 	s.Totals.RejectedHandshakes = t.Rejected
 	s.Totals.RefusedSockets = t.Refused
+	s.Totals.RefusedForAddress, s.Totals.RefusedForHeader = t.Crowded, t.Misproxied
+	s.Totals.TLS, s.Totals.TLSFailed, s.Totals.TLSStalled = t.TLS, t.TLSFailed, t.TLSStalled
 	s.Totals.RefusedPublications = n.protocol.Refused()
 	s.Totals.Slow, s.Totals.Broken, s.Totals.Panics = t.Slow, t.Broken, t.Panics+h.Panics
 	return s
@@ -100,6 +103,8 @@ func (n *Node) addApps(s *monitor.Snapshot) (errors map[int]uint64) {
 			SentBytes:     x.SentBytes,
 			ClientEvents:  x.ClientEvents,
 			Triggered:     x.Triggered,
+			CachedBytes:   x.CachedBytes,
+			CacheDropped:  x.CacheDropped,
 			Requests:      x.Requests,
 			RequestBytes:  x.RequestBytes,
 			ResponseBytes: x.ResponseBytes,

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"resound/auth"
+	"resound/channels/cluster"
 	"resound/cmd/internal/config"
 	"resound/pusher"
 	"resound/pusher/webhook"
@@ -44,6 +46,9 @@ func newWebhooks(c *config.Config, out webhook.Outbox, log *slog.Logger) (*webho
 	}
 	w := &webhooks{outbox: out, log: log}
 	o := webhook.Options{DenyPrivateAddresses: c.Server.DenyPrivateWebhooks, Logger: log, Present: w.present, Outbox: out}
+	if out != nil {
+		o.HoldBack = -1 // the cluster's journal holds back
+	}
 	path, err := storePath(&c.Server)
 	if err != nil {
 		log.Warn("webhooks that a stop leaves unsent will be lost", "error", err)
@@ -157,6 +162,11 @@ func (w *webhooks) present(appID, channel, userID string) bool {
 	return a != nil && n.Present(a, channel, userID)
 }
 
+// owes reports whether somebody wants to hear of the edges of a channel.
+func (w *webhooks) owes(c cluster.Channel) bool {
+	return w != nil && !strings.HasPrefix(c.Name, cluster.UserPrefix) && w.dispatcher.WantsEdges(c.App, c.Name)
+}
+
 var hookTypes = map[string]webhook.EventType{
 	pusher.HookOccupied:          webhook.ChannelOccupied,
 	pusher.HookVacated:           webhook.ChannelVacated,
@@ -170,6 +180,7 @@ var hookTypes = map[string]webhook.EventType{
 // Publish queues an event. It copies what it keeps.
 func (w *webhooks) Publish(a *pusher.App, h pusher.Hook) {
 	w.dispatcher.Publish(a.ID, webhook.Event{
+		ID:       h.ID,
 		Type:     hookTypes[h.Name],
 		Channel:  h.Channel,
 		UserID:   h.UserID,

@@ -13,6 +13,7 @@ const bytes = (n) => {
   return `${n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 1 : 0 })} ${units[i]}`
 }
 const percent = (n) => `${n.toLocaleString('en', { maximumFractionDigits: 1 })} %`
+const milliseconds = (s) => `${(1000 * s).toLocaleString('en', { maximumFractionDigits: 0 })} ms`
 const duration = (s) => {
   const d = Math.floor(s / 86400), h = Math.floor(s / 3600) % 24, m = Math.floor(s / 60) % 60
   return d ? `${d} d ${h} h` : h ? `${h} h ${m} min` : m ? `${m} min` : `${Math.floor(s)} s`
@@ -100,7 +101,7 @@ const live = { times: [], series: {} }
 function show(frame) {
   const s = frame.snapshot
   const r = s.rates
-  $('node').textContent = `${s.address}, version ${s.version}, up ${duration(s.uptime_seconds)}`
+  $('node').textContent = `${frame.nodes?.[0]?.figures.address ?? s.address}, version ${s.version}, up ${duration(s.uptime_seconds)}`
   $('state').textContent = s.state
   $('state').className = s.state === 'running' ? 'good' : 'bad'
   tiles([
@@ -113,11 +114,52 @@ function show(frame) {
     ['CPU', percent(r.cpu_percent), ''],
     ['Memory', bytes(s.process.memory_bytes), s.process.memory_limit_bytes ? `of ${bytes(s.process.memory_limit_bytes)}` : ''],
   ])
+  const nodes = peers(frame)
   choices(s.apps.map((a) => a.id))
-  remember(frame)
+  scopes(s.apps.map((a) => a.id), nodes)
+  remember(frame, nodes)
   tables(frame)
+  nodeTable(frame, nodes)
   alarms(frame.alerts ?? [])
   before = frame
+}
+
+// peers returns the nodes of the cluster, or the one there is, each with a key, a
+// name, and its figures if they are known.
+function peers({ snapshot: s, nodes }) {
+  const own = {
+    address: s.address, pid: s.pid, version: s.version, state: s.state, uptime_seconds: s.uptime_seconds, connections: s.connections.open,
+    messages_received: s.rates.messages_received, messages_sent: s.rates.messages_sent, cpu_percent: s.rates.cpu_percent,
+    memory_bytes: s.process.memory_bytes, lag_seconds: Math.max(0, ...(s.reactors ?? []).map((r) => r.lag_seconds)),
+  }
+  const all = nodes ?? [{ self: true, figures: own }]
+  const named = (n) => all.filter((x) => x.figures?.address === n.figures.address).length > 1 ? `${n.figures.address}, pid ${n.figures.pid}` : n.figures.address
+  return all.map((n) => ({
+    key: n.self ? '@self' : `@${n.id}`, self: n.self, figures: n.figures,
+    name: (n.figures ? named(n) : n.id) + (n.self && all.length > 1 ? ' (this one)' : ''),
+  }))
+}
+
+const peerFields = ['connections', 'messages_received', 'messages_sent', 'cpu_percent', 'memory_bytes']
+const total = (nodes, field) => nodes.reduce((sum, n) => sum + (n.figures?.[field] ?? 0), 0)
+
+function nodeTable({ snapshot: s }, nodes) {
+  const mixed = nodes.some((n) => n.figures && n.figures.version !== s.version)
+  const figures = (f) => [count(f.connections), rate(f.messages_received), rate(f.messages_sent), percent(f.cpu_percent), bytes(f.memory_bytes)]
+  const dashes = (n) => Array(n).fill('-')
+  const rows = nodes.map(({ key, name, self, figures: f }) => f
+    ? [self ? name : button(name, `node ${key}`, () => chart(`node/${key}`)), f.state, duration(f.uptime_seconds), ...figures(f), milliseconds(f.lag_seconds), f.version]
+    : [name, 'not known', ...dashes(7), '-'])
+  if (nodes.length > 1) {
+    const sum = Object.fromEntries(peerFields.map((field) => [field, total(nodes, field)]))
+    rows.push({ className: 'sum', cells: [button(`all ${nodes.length}`, 'node all', () => chart('cluster')), '', '', ...figures(sum), '', ''] })
+  }
+  const unlisted = (s.cluster?.nodes ?? 0) - nodes.length
+  if (unlisted > 0) rows.push([`and ${count(unlisted)} more`, ...dashes(9)])
+  if (s.redis === 'degraded') rows.push({ className: 'firing', cells: ['the others', 'out of reach', ...dashes(8)] })
+  const columns = mixed ? 10 : 9
+  table('nodes', ['Node', 'State', '>Up', '>Connections', '>In /s', '>Out /s', '>CPU', '>Memory', '>Lag', 'Version'].slice(0, columns),
+    rows.map((row) => row.cells ? { ...row, cells: row.cells.slice(0, columns) } : row.slice(0, columns)), 'none')
 }
 
 function tiles(all) {
@@ -134,6 +176,7 @@ function tiles(all) {
   all.forEach(([, value, more], i) => {
     const small = document.createElement('small')
     small.textContent = more
+    if (more.startsWith('of ')) small.className = 'below'
     list.children[i].lastElementChild.replaceChildren(value, ' ', small)
   })
 }
@@ -147,16 +190,10 @@ function appRate(app, field, frame) {
 function tables(frame) {
   const s = frame.snapshot
   table('apps', ['App', '>Connections', '>Channels', '>Subscriptions', '>In /s', '>Out /s', '>Triggered'], [...s.apps.map((a) => [
-    button(a.id, `app ${a.id}`, () => { $('scope').value = a.id; redraw() }),
+    button(a.id, `app ${a.id}`, () => chart(`app/${a.id}`)),
     count(a.connections), count(a.channels), count(a.subscriptions),
     rate(appRate(a, 'messages_received', frame)), rate(appRate(a, 'messages_sent', frame)), count(a.events_triggered),
   ]), ...(frame.apps > s.apps.length ? [[`and ${count(frame.apps - s.apps.length)} more`]] : [])], 'no apps')
-  const others = (s.cluster?.nodes ?? 1) - 1
-  table('nodes', ['Node', '>Connections', '>CPU', '>Memory', 'State'], [
-    [`${s.address} (this one)`, count(s.connections.open), percent(s.rates.cpu_percent), bytes(s.process.memory_bytes), s.state],
-    ...(others > 0 ? [[`and ${count(others)} more`, '-', '-', '-', '-']] : []),
-    ...(s.redis === 'degraded' ? [['the others are out of reach', '-', '-', '-', 'degraded']] : []),
-  ], 'none')
   table('largest', ['Channel', 'App', '>Subscriptions', '>Users'],
     (frame.largest ?? []).map((c) => [c.channel, c.app, count(c.subscriptions), c.users ? count(c.users) : '-']),
     frame.unranked ? 'too many channels to rank' : 'no channel is occupied')
@@ -170,9 +207,9 @@ function tables(frame) {
   ], 'none yet')
   table('custom', ['Name', 'App', 'Type', '>Value'], (s.custom ?? []).map((c) => [c.name, c.app, c.kind, c.value.toLocaleString('en')]),
     'none; POST {path}/apps/{id}/metrics takes them')
-  table('alerts', ['Alert', 'Metric', '>Value', '>Threshold', 'State'], (frame.alerts ?? []).map((a) => ({
+  table('alerts', ['Alert', 'State', 'Metric', '>Value', '>Threshold'], (frame.alerts ?? []).map((a) => ({
     className: a.active ? 'firing' : '',
-    cells: [a.name, a.metric, a.value === null ? '-' : rate(a.value), `${a.below ? 'below' : 'above'} ${rate(a.threshold)}`, a.active ? 'firing' : 'fine'],
+    cells: [a.name, a.active ? 'firing' : 'fine', a.metric, a.value === null ? '-' : rate(a.value), `${a.below ? 'below' : 'above'} ${rate(a.threshold)}`],
   })), 'none are configured (monitoring.alerts)')
   drawCustom(s.custom ?? [])
 }
@@ -194,13 +231,42 @@ let known = ''
 function choices(ids) {
   if (ids.join('\n') === known) return
   known = ids.join('\n')
-  for (const select of [$('scope'), ...document.querySelectorAll('select.apps')]) {
+  for (const select of document.querySelectorAll('select.apps')) {
     const chosen = select.value
     const first = [...select.options].filter((o) => o.value === '')
     select.replaceChildren(...first, ...ids.map((id) => new Option(id, id)))
     select.value = chosen || first.length ? chosen : ids[0]
     if (select.selectedIndex < 0) select.selectedIndex = 0
   }
+}
+
+// scopes offers what charts may be of.
+let scoped = ''
+function scopes(apps, nodes) {
+  const others = nodes.filter((n) => !n.self)
+  const now = JSON.stringify([apps, others.map((n) => [n.key, n.name])])
+  if (now === scoped) return
+  scoped = now
+  const group = (label, options) => {
+    const g = document.createElement('optgroup')
+    g.label = label
+    g.append(...options.map(([value, text]) => new Option(text, value)))
+    return options.length ? [g] : []
+  }
+  const chosen = $('scope').value
+  $('scope').replaceChildren(
+    new Option('this node', ''),
+    ...(others.length ? [new Option(`all ${nodes.length} nodes`, 'cluster')] : []),
+    ...group('App on this node', apps.map((id) => [`app/${id}`, id])),
+    ...group('Other node', others.map((n) => [`node/${n.key}`, n.name])),
+  )
+  $('scope').value = chosen
+  if ($('scope').selectedIndex < 0) chart('')
+}
+
+function chart(scope) {
+  $('scope').value = scope
+  redraw()
 }
 
 // Charts.
@@ -211,13 +277,20 @@ const nodeCharts = [
   { title: 'Channels', format: count, series: [{ name: 'channels', label: 'occupied' }] },
   { title: 'Errors a second', format: rate, series: [{ name: 'errors', label: 'told to clients' }, { name: 'http_errors', label: 'HTTP 4xx, 5xx' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 const appCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
   { title: 'Messages a second', format: rate, series: [{ name: 'messages_received', label: 'in' }, { name: 'messages_sent', label: 'out' }] },
   { title: 'Channels', format: count, series: [{ name: 'channels', label: 'occupied' }] },
   { title: 'Events triggered a second', format: rate, series: [{ name: 'events_triggered', label: 'by the application' }] },
+]
+
+const peerCharts = [
+  { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
+  { title: 'Messages a second', format: rate, series: [{ name: 'messages_received', label: 'in' }, { name: 'messages_sent', label: 'out' }] },
+  { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
+  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 
 let charts = []
@@ -232,10 +305,11 @@ function drawCustom(all) {
 
 // layout returns the charts of what is shown, with full names of series.
 function layout() {
-  const scope = $('scope').value
-  const prefix = scope ? `${scope}/` : ''
-  const fixed = (scope ? appCharts : nodeCharts).map((c) => ({ ...c, series: c.series.map((s) => ({ ...s, name: prefix + s.name })) }))
-  const own = customs.split('\n').filter((name) => name && (!scope || name.startsWith(prefix))).map((name) => ({
+  const [kind, ...rest] = $('scope').value.split('/')
+  const of = rest.join('/')
+  const prefix = { app: `${of}/`, node: `${of}/`, cluster: '@all/' }[kind] ?? ''
+  const fixed = ({ app: appCharts, node: peerCharts, cluster: peerCharts }[kind] ?? nodeCharts).map((c) => ({ ...c, series: c.series.map((s) => ({ ...s, name: prefix + s.name })) }))
+  const own = customs.split('\n').filter((name) => name && name.startsWith(prefix)).map((name) => ({
     title: name.split('/custom/')[1], format: (n) => n.toLocaleString('en', { maximumFractionDigits: 2 }), series: [{ name, label: `app ${name.split('/')[0]}` }],
   }))
   return [...fixed, ...own]
@@ -251,8 +325,9 @@ function redraw() {
     $('charts').replaceChildren(...charts.map((c) => c.figure))
   }
   const seconds = Number($('range').value)
-  if (!seconds) {
-    note('charts-note', '')
+  const elsewhere = /^(node|cluster)/.test($('scope').value)
+  if (!seconds || elsewhere) {
+    note('charts-note', seconds ? 'each node keeps the history of its own figures: these are the last minutes since this page was opened' : '')
     return charts.forEach((c) => c.draw(live.times, live.series))
   }
   load(seconds)
@@ -275,7 +350,7 @@ async function load(seconds) {
 
 // remember keeps the figures of the last minutes under the names that the history
 // gives them.
-function remember(frame) {
+function remember(frame, nodes) {
   const s = frame.snapshot
   const now = {
     connections: s.connections.open, channels: s.channels, memory_bytes: s.process.memory_bytes,
@@ -288,6 +363,10 @@ function remember(frame) {
     now[`${a.id}/channels`] = a.channels
     for (const field of ['messages_received', 'messages_sent', 'events_triggered']) now[`${a.id}/${field}`] = appRate(a, field, frame)
   }
+  for (const field of peerFields) {
+    for (const n of nodes) if (n.figures) now[`${n.key}/${field}`] = n.figures[field]
+    if (nodes.length > 1) now[`@all/${field}`] = total(nodes, field)
+  }
   for (const c of s.custom ?? []) now[`${c.app}/custom/${c.name}`] = c.value
   live.times.push(frame.at / 1000)
   const length = live.times.length
@@ -295,9 +374,10 @@ function remember(frame) {
     const values = (live.series[name] ??= Array(length - 1).fill(null))
     values.push(now[name] ?? null)
     if (values.length > liveFrames) values.shift()
+    if (values.every((v) => v === null)) delete live.series[name]
   }
   if (live.times.length > liveFrames) live.times.shift()
-  if ($('range').value === '0') redraw()
+  if ($('range').value === '0' || /^(node|cluster)/.test($('scope').value)) redraw()
 }
 
 const httpErrors = (s) => s.http.responses[4] + s.http.responses[5]

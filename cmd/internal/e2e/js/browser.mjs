@@ -1,4 +1,5 @@
 // Drives Chromium: opens pages and waits for what they show.
+import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 import { emit, serve } from './lines.mjs'
 
@@ -65,6 +66,33 @@ export const operations = {
     await page.evaluate(() => scrollTo(0, 0))
     await page.screenshot({ path })
     return page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+  },
+
+  // inaccessible returns what axe-core takes for serious or worse on the page, a
+  // line each.
+  async inaccessible({ client, scheme }) {
+    const page = pages.get(client)
+    await page.emulateMedia({ colorScheme: scheme })
+    await page.evaluate(axe.source)
+    const { violations } = await page.evaluate(() => axe.run())
+    return violations
+      .filter((v) => v.impact === 'serious' || v.impact === 'critical')
+      .map((v) => `${v.id} (${v.impact}): ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 200)).join(' | ')}`)
+  },
+
+  // press types keys one after the other and returns what has the focus after each:
+  // the id of the element, or its tag and what it is called.
+  async press({ client, keys }) {
+    const page = pages.get(client)
+    const focused = []
+    for (const key of keys) {
+      await page.keyboard.press(key)
+      focused.push(await page.evaluate(() => {
+        const e = document.activeElement
+        return e.id || `${e.tagName.toLowerCase()} ${e.name || e.getAttribute('aria-label') || e.textContent.slice(0, 40)}`
+      }))
+    }
+    return focused
   },
 
   // ask sends a form with the page's cookies. The answer is null when the browser

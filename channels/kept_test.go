@@ -1,0 +1,55 @@
+package channels_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"resound/channels"
+)
+
+// TestCacheIsBounded: whoever may trigger names as many cache channels as it likes.
+func TestCacheIsBounded(t *testing.T) {
+	const limit = 100_000
+	d := channels.NewDirectory(nil)
+	d.LimitCache(limit)
+	now := time.Unix(1_700_000_000, 0)
+	emitted := 0
+	publish := func(name, data string) {
+		event := &channels.CachedEvent{Frame: []byte("frame of " + data), Name: `"e"`, Data: data}
+		d.Publish(name, event, now.Add(time.Minute), func(channels.Interest, uint64) { emitted++ })
+	}
+	cached := func(name string) string {
+		if e := d.Channel(name, now).Cached; e != nil {
+			return e.Data
+		}
+		return ""
+	}
+	const names = 10_000
+	for i := range names {
+		publish(fmt.Sprint("cache-", i), `"1"`)
+	}
+	kept := d.Expire(now)
+	if d.CachedBytes() > limit || kept == 0 || kept > limit/100 {
+		t.Errorf("%d events of %d bytes are kept, want some, at most %d bytes", kept, d.CachedBytes(), limit)
+	}
+	if emitted != names || d.CacheDropped() != uint64(names-kept) {
+		t.Errorf("%d of %d are delivered, %d counted as not kept, want all but the %d that are", emitted, names, d.CacheDropped(), kept)
+	}
+	for range 100 {
+		publish("cache-0", `"2"`) // takes the place of its last one
+	}
+	if got := cached("cache-0"); got != `"2"` {
+		t.Errorf("a channel that has room keeps %s, want its last event", got)
+	}
+	// What is too large is not kept, and what was before is not the last any more.
+	large := `"` + string(make([]byte, limit)) + `"`
+	publish("cache-0", large)
+	if got := cached("cache-0"); got != "" {
+		t.Errorf("%.10s is kept, want nothing rather than an old event", got)
+	}
+	now = now.Add(time.Hour)
+	if left := d.Expire(now); left != 0 || d.CachedBytes() != 0 {
+		t.Errorf("%d events of %d bytes are left after their time", left, d.CachedBytes())
+	}
+}
