@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,7 +42,8 @@ type Emit func(to Interest, seq uint64)
 // two stripes are ever locked at once.
 type Directory struct {
 	seed    maphash.Seed
-	kept    keptBytes // of the cached events of all stripes
+	left    atomic.Int64 // in all stripes, see maxLeft
+	kept    keptBytes    // of the cached events of all stripes
 	stripes [stripes]stripe
 }
 
@@ -147,6 +149,27 @@ func (d *Directory) counted(s *stripe, c *occupied) {
 	}
 }
 
+// Counted takes a count of the cluster over: emit is called as by Publish, unless a
+// later one was told here. It reports whether emit was called.
+func (d *Directory) Counted(name string, number uint64, emit func(to Interest)) bool {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.occupied[name]
+	switch {
+	case s.cut || s.link == nil:
+		return false
+	case !ok: // others may have subscribers
+		emit(0)
+		return true
+	case c.replica == nil || number <= c.replica.counted:
+		return false
+	}
+	c.replica.counted = number
+	emit(c.interest)
+	return true
+}
+
 func (d *Directory) subscribe(s *stripe, name string, reactor int) *occupied {
 	c, ok := s.occupied[name]
 	if !ok {
@@ -227,7 +250,7 @@ func (d *Directory) release(s *stripe, c *occupied) {
 			return
 		}
 		s.link.Unwatch(c.name)
-		s.leaves(c.name, "")
+		d.leaves(s, c.name, "")
 	}
 	delete(s.occupied, c.name)
 }
@@ -334,11 +357,11 @@ func (d *Directory) Recount(name string) {
 	switch {
 	case ok && c.roster == nil:
 		if s.link != nil {
-			s.link.Hold(c.name, int(c.subscriptions))
+			s.link.Recount(c.name, int(c.subscriptions))
 		}
 		d.counted(s, c)
 	case !ok && s.link != nil: // others may have subscribers
-		s.link.Hold(name, 0)
+		s.link.Recount(name, 0)
 	}
 }
 

@@ -29,9 +29,14 @@ type RosterLink interface {
 	Link
 
 	// Seat states that a user is present through this node; it is answered by a
-	// call of Seated. Between Seat and that answer there is no Unseat.
+	// call of Seated. Between Seat and that answer there is no Unseat, which is answered
+	// by a call of Unseated.
 	Seat(name string, m *Member)
 	Unseat(name, userID string)
+
+	// Recount states a hold again, where the count of subscriptions is told: those who
+	// were told it may have missed a later one.
+	Recount(name string, subscriptions int)
 }
 
 // Numbers to subscribe with for who gets nothing yet.

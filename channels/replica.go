@@ -31,6 +31,8 @@ type replica struct {
 	waits   bool   // a subscription waits for settled
 	known   bool   // it was settled before: the roster is that of the cluster, or was
 	fresh   bool   // nobody was told anything before it was settled the last time
+	missed  bool   // messages were missed since it was settled the last time
+	counted uint64 // number of the last count that was told here
 	seen    uint64 // edges and kept publications of the cluster up to here are in
 
 	// own is the kept publications of this node that have no place in the cluster's
@@ -39,6 +41,7 @@ type replica struct {
 	own []*CachedEvent
 
 	seats      map[string]*present // users present through this node
+	leaving    map[string]int      // who was present, by the answers that are awaited to Unseat
 	later      []*present          // joined before the roster was known, in their order
 	maxMembers int                 // as the last joiner had it; 0 is no limit
 }
@@ -90,7 +93,7 @@ func (d *Directory) Missing(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.follows(name); ok {
-		c.replica.settled, c.replica.own = false, nil
+		c.replica.settled, c.replica.missed, c.replica.own = false, true, nil
 	}
 }
 
@@ -130,10 +133,14 @@ func (d *Directory) Watched(name string, state *State) {
 			d.keep(s, c.name, state.Kept, state.Expires)
 		}
 	}
-	r.known = true
+	missed := r.missed
+	r.known, r.missed = true, false
 	if c.subscriptions == 0 {
 		d.release(s, c)
 		return
 	}
 	d.settle(s, c)
+	if missed && c.roster == nil {
+		s.link.Recount(c.name, int(c.subscriptions))
+	}
 }

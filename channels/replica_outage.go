@@ -4,18 +4,20 @@ package channels
 // reach. When it is back it may still have what was stated before.
 type left struct{ name, userID string }
 
-// maxLeft is how many of them a stripe remembers. The others end with the lease of
+// maxLeft is how many of them an app remembers. The others end with the lease of
 // the node's old registration, some seconds later.
-const maxLeft = 1024
+const maxLeft = 1 << 17
 
-func (s *stripe) leaves(name, userID string) {
-	if !s.cut || len(s.left) == maxLeft {
+func (d *Directory) leaves(s *stripe, name, userID string) {
+	l := left{name, userID}
+	if _, noted := s.left[l]; noted || !s.cut || d.left.Load() >= maxLeft {
 		return
 	}
 	if s.left == nil {
 		s.left = make(map[left]struct{})
 	}
-	s.left[left{name, userID}] = struct{}{}
+	s.left[l] = struct{}{}
+	d.left.Add(1)
 }
 
 // takeBack states what ended while the cluster was out of reach.
@@ -29,6 +31,7 @@ func (d *Directory) takeBack(s *stripe) {
 			s.link.Hold(l.name, 0)
 		}
 	}
+	d.left.Add(-int64(len(s.left)))
 	s.left = nil
 }
 
@@ -42,11 +45,20 @@ func (d *Directory) Cut() {
 			switch {
 			case p.connections == 0:
 				d.unseat(s, c, p)
+				d.remove(s, c, p.member.ID)
 			case p.asked:
 				d.seat(s, c, p)
 				d.settleSeat(s, c, p)
 			}
 		}
+		for id := range r.leaving {
+			// The cluster may not have heard that the user left.
+			if r.seats[id] == nil {
+				d.remove(s, c, id)
+				d.leaves(s, c.name, id)
+			}
+		}
+		r.leaving = nil
 		d.seatLater(s, c)
 		d.settle(s, c)
 	})
@@ -60,7 +72,10 @@ func (d *Directory) Restate() {
 		d.takeBack(s)
 	}, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled = false
+		r.settled, r.missed, r.counted = false, false, 0
+		if c.roster == nil {
+			s.link.Watch(c.name)
+		}
 		s.link.Hold(c.name, int(c.subscriptions))
 		for id, p := range r.seats {
 			switch {
@@ -70,8 +85,18 @@ func (d *Directory) Restate() {
 				d.seat(s, c, p)
 			}
 		}
-		// After the seats and what was taken back, so that the state knows of both.
-		s.link.Watch(c.name)
+		for id := range r.leaving {
+			if r.seats[id] != nil {
+				delete(r.leaving, id)
+				continue
+			}
+			r.leaving[id] = 1
+			s.link.Unseat(c.name, id)
+		}
+		if c.roster != nil {
+			// After the seats and what was taken back, so that the state knows of both.
+			s.link.Watch(c.name)
+		}
 	})
 }
 

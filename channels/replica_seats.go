@@ -107,9 +107,29 @@ func (d *Directory) unseat(s *stripe, c *occupied, p *present) {
 	switch {
 	case !p.asked:
 	case s.cut:
-		s.leaves(c.name, p.member.ID)
+		d.leaves(s, c.name, p.member.ID)
 	default:
+		if c.replica.leaving == nil {
+			c.replica.leaving = make(map[string]int)
+		}
+		c.replica.leaving[p.member.ID]++
 		s.link.Unseat(c.name, p.member.ID)
+	}
+}
+
+// Unseated is the cluster's answer to RosterLink.Unseat.
+func (d *Directory) Unseated(name, userID string) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.follows(name)
+	if !ok {
+		return
+	}
+	if r := c.replica; r.leaving[userID] > 1 {
+		r.leaving[userID]--
+	} else {
+		delete(r.leaving, userID)
 	}
 }
 

@@ -19,10 +19,11 @@ type stated struct {
 
 func (s *stated) say(format string, args ...any) { s.log = append(s.log, fmt.Sprintf(format, args...)) }
 
-func (s *stated) Watch(name string)        { s.say("watch %s", name) }
-func (s *stated) Unwatch(name string)      { s.say("unwatch %s", name) }
-func (s *stated) Hold(name string, n int)  { s.say("hold %s %d", name, n) }
-func (s *stated) Unseat(name, user string) { s.say("unseat %s", user) }
+func (s *stated) Watch(name string)          { s.say("watch %s", name) }
+func (s *stated) Unwatch(name string)        { s.say("unwatch %s", name) }
+func (s *stated) Hold(name string, n int)    { s.say("hold %s %d", name, n) }
+func (s *stated) Recount(name string, n int) { s.say("recount %s %d", name, n) }
+func (s *stated) Unseat(name, user string)   { s.say("unseat %s", user) }
 
 func (s *stated) Inherit(name string, in channels.Inherited) {
 	s.say("inherit %s %d", name, in.Connections)
@@ -426,5 +427,69 @@ func TestAStateThatMayLackNodesTakesNobodyAway(t *testing.T) {
 		{"bob's node is back", func() { d.MemberAdded("presence-c", user("bob"), 3) }, ""},
 		{"the whole state", func() { d.Watched("presence-c", state(4, "ann", "bob")) }, ""},
 		{"bob has left", func() { d.Watched("presence-c", state(5, "ann")) }, "removed bob"},
+	})
+}
+
+// TestWhoLeftALargeChannelIsTakenBack: many may leave one channel in an outage.
+func TestWhoLeftALargeChannelIsTakenBack(t *testing.T) {
+	d, s := connected()
+	const c, users = "presence-c", 5000
+	d.Subscribe(c, 0, epoch)
+	d.Watched(c, state(1))
+	for i := range users {
+		id := fmt.Sprint("user", i)
+		_, _, _ = d.Join(c, 0, user(id), 0, nil, epoch)
+		d.MemberAdded(c, user(id), uint64(i+2))
+		d.Seated(c, id)
+	}
+	d.Cut()
+	for round := range 2 { // the second time nothing new is remembered
+		for i := range users {
+			id := fmt.Sprint("user", i)
+			if round > 0 {
+				_, _, _ = d.Join(c, 0, user(id), 0, nil, epoch)
+			}
+			d.Leave(c, 0, false, id)
+		}
+	}
+	s.log = nil
+	d.Restate()
+	unseated := 0
+	for _, said := range s.log {
+		if strings.HasPrefix(said, "unseat ") {
+			unseated++
+		}
+	}
+	if unseated != users {
+		t.Errorf("%d of %d who left are taken back", unseated, users)
+	}
+}
+
+// TestWhoLeftJustBeforeAnOutageIsGone: the cluster may not have heard it, and cannot
+// say so. Who is present through another node too stays.
+func TestWhoLeftJustBeforeAnOutageIsGone(t *testing.T) {
+	d, s := connected()
+	const c = "presence-c"
+	join := func(id string) func() {
+		return func() { _, _, _ = d.Join(c, 0, user(id), 0, nil, epoch) }
+	}
+	leave := func(id string) func() { return func() { d.Leave(c, 0, false, id) } }
+	s.run(t, []step{
+		{"ann", join("ann"), "watch presence-c, hold presence-c 1"},
+		{"the roster", func() { d.Watched(c, state(1, "bob", "cyd")) }, "seat ann"},
+		{"her seat", func() { d.MemberAdded(c, user("ann"), 2); d.Seated(c, "ann"); d.Revisit(c, "ann", nil, epoch) }, "added ann, settled presence-c ann 1"},
+		{"bob, who is elsewhere too", join("bob"), "hold presence-c 2, seat bob"},
+		{"his seat", func() { d.Seated(c, "bob") }, "settled presence-c bob 1"},
+		{"he leaves", leave("bob"), "unseat bob, hold presence-c 1"},
+		{"and is present elsewhere", func() { d.Unseated(c, "bob") }, ""},
+		{"cyd", join("cyd"), "hold presence-c 2, seat cyd"},
+		{"her seat", func() { d.Seated(c, "cyd") }, "settled presence-c cyd 1"},
+		{"she leaves", leave("cyd"), "unseat cyd, hold presence-c 1"},
+		{"and nobody answers", d.Cut, "removed cyd"},
+		{"it is said again", d.Restate, "unseat cyd, hold presence-c 1, seat ann, watch presence-c"},
+		{"the state", func() { d.Watched(c, state(9, "ann", "bob")) }, ""},
+		{"dan", join("dan"), "hold presence-c 2, seat dan"},
+		{"comes, is seen, and leaves before the answer", func() { d.MemberAdded(c, user("dan"), 10); leave("dan")() }, "added dan, hold presence-c 1"},
+		{"which does not come either", d.Cut, "removed dan"},
 	})
 }

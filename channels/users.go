@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 const userStripes = 16
@@ -15,6 +16,7 @@ const userStripes = 16
 type Users struct {
 	seed    maphash.Seed
 	tell    Tell
+	left    atomic.Int64 // in all stripes, see maxLeft
 	stripes [userStripes]userStripe
 }
 
@@ -150,11 +152,12 @@ func (u *Users) SignOut(id string, reactor int, last bool) {
 	}
 	if x.connections == 0 && s.decides() {
 		u.set(s, x, false)
-		if s.cut && len(s.left) < maxLeft {
+		if _, noted := s.left[x.id]; s.cut && !noted && u.left.Load() < maxLeft {
 			if s.left == nil {
 				s.left = make(map[string]struct{})
 			}
 			s.left[x.id] = struct{}{}
+			u.left.Add(1)
 		}
 	}
 	u.drop(s, x)

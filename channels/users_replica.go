@@ -59,6 +59,7 @@ func (u *Users) Cut() {
 func (u *Users) Restate() {
 	u.each(func(s *userStripe) {
 		s.cut = false
+		u.left.Add(-int64(len(s.left)))
 		for id := range s.left {
 			if x, ok := s.users[id]; !ok || x.connections == 0 {
 				s.link.Hold(id, 0)

@@ -1,6 +1,7 @@
 package pusher
 
 import (
+	"strings"
 	"time"
 
 	"resound/channels"
@@ -27,8 +28,21 @@ func (l channelLink) Watch(name string) {
 func (l channelLink) Unwatch(name string) { l.cluster.Unwatch(l.channel(name)) }
 
 func (l channelLink) Hold(name string, subscriptions int) {
-	counted := l.app.Options().SubscriptionCount && !channels.KindOf(name).Is(channels.Presence)
-	l.cluster.Hold(l.channel(name), subscriptions, counted)
+	l.cluster.Hold(l.channel(name), subscriptions, l.counted(name))
+}
+
+func (l channelLink) Recount(name string, subscriptions int) {
+	if l.counted(name) {
+		l.Hold(name, subscriptions)
+	}
+}
+
+// counted reports whether subscribers are told how many they are.
+func (l channelLink) counted(name string) bool { return l.app.counted(name) }
+
+// counted reports whether the subscribers of a channel are told how many they are.
+func (a *App) counted(name string) bool {
+	return a.Options().SubscriptionCount && !channels.KindOf(name).Is(channels.Presence) && !strings.HasPrefix(name, cluster.UserPrefix)
 }
 
 func (l channelLink) Seat(name string, m *channels.Member) {

@@ -60,9 +60,9 @@ func newClusterModel(t *testing.T, seed uint64, nodes int) *clusterModel {
 	m := &clusterModel{
 		t: t, rnd: rand.New(rand.NewPCG(seed, 99)), faulted: -1,
 		hooks: &hookCounts{counts: map[string]int{}},
-		slots: make([]*viewer, modelSlots), gaps: map[string]int{}, pumped: map[string]int{},
+		slots: make([]*viewer, modelSlots), gaps: map[string]int{}, pumped: map[string]int{}, excepts: map[int]string{},
 	}
-	c := AppConfig{ID: "1", Key: modelKey, Secret: modelSecret, Options: AppOptions{Watchlist: true}}
+	c := AppConfig{ID: "1", Key: modelKey, Secret: modelSecret, Options: AppOptions{Watchlist: true, SubscriptionCount: true}}
 	m.cluster = newFakeCluster(t, c, nodes, seed, func(o *Options) { o.Webhooks = m.hooks })
 	return m
 }
@@ -92,9 +92,12 @@ type clusterModel struct {
 	slots   []*viewer
 	hooks   *hookCounts
 	events  int
-	faulted int  // node that is paused, or -1
-	fenced  bool // its lease ended
+	excepts map[int]string // event -> socket that must not get it
+	missed  int            // events up to here may have been missed by a node
+	faulted int            // node that is paused, or -1
+	fenced  bool           // its lease ended
 	outage  bool
+	loose   bool // what was stated before the outage is taken back by the end of leases only
 	// unsteady: after a fault the cluster may take users for gone who are not.
 	unsteady bool
 
@@ -115,6 +118,7 @@ type viewer struct {
 	watched map[string]bool // watched user -> online, once told
 	list    []string        // watched users
 	wants   map[int]bool    // events sent to the user that must arrive
+	later   map[int]bool    // those that must when the outage is over
 	got     map[int]bool
 }
 
@@ -126,8 +130,11 @@ type seen struct {
 	answered bool
 	cacheDue bool // the next frame is the cached event or a miss
 	roster   map[string]bool
+	count    int          // subscriptions, as told last
 	wants    map[int]bool // events that must arrive
+	later    map[int]bool // those that must when the outage is over
 	got      map[int]bool
+	cached   string // the event it was answered with
 }
 
 // hookCounts counts webhooks by what they are about.
@@ -194,7 +201,7 @@ func (m *clusterModel) openAt(i int, n *Fake) {
 	c := n.reactor.openConn("/app/"+modelKey, "")
 	m.slots[i] = &viewer{
 		node: n, conn: c, id: n.reactor.shard.socketID(c.handle).String(), subs: map[string]*seen{},
-		watched: map[string]bool{}, wants: map[int]bool{}, got: map[int]bool{},
+		watched: map[string]bool{}, wants: map[int]bool{}, later: map[int]bool{}, got: map[int]bool{},
 	}
 	c.got = nil
 }
@@ -220,7 +227,7 @@ func (m *clusterModel) subscribe(v *viewer, channel string) {
 	data["auth"] = modelKey + ":" + string(sig)
 	v.say("pusher:subscribe", data)
 	if v.subs[channel] == nil {
-		v.subs[channel] = &seen{user: user, gaps: maps.Clone(m.pumped), wants: map[int]bool{}, got: map[int]bool{}}
+		v.subs[channel] = &seen{user: user, gaps: maps.Clone(m.pumped), wants: map[int]bool{}, later: map[int]bool{}, got: map[int]bool{}}
 	}
 	m.read(v)
 }
@@ -298,13 +305,18 @@ func (m *clusterModel) trigger(channel string) {
 	event := Event{Channel: channel, Name: fmt.Sprintf(`"e%d"`, m.events), Data: `"x"`}
 	if v := m.slots[m.rnd.IntN(modelSlots)]; v != nil && m.rnd.IntN(3) == 0 {
 		event.Except, _ = ParseSocketID(v.id)
+		m.excepts[m.events] = v.id
 	}
 	if err := n.node.Trigger(n.app, event); err != nil {
 		m.fatalf("%v", err)
 	}
 	m.each(channel, func(v *viewer, s *seen) {
-		if s.answered && (m.healthy() || v.node == n) && event.Except.String() != v.id {
+		switch {
+		case event.Except.String() == v.id, !s.answered:
+		case m.healthy() || v.node == n:
 			s.wants[m.events] = true
+		case m.outage:
+			s.later[m.events] = true
 		}
 	})
 }
@@ -338,14 +350,22 @@ func (m *clusterModel) triggerUser() {
 		m.fatalf("%v", err)
 	}
 	for _, v := range m.slots {
-		if v != nil && v.user == user && v.success && (m.healthy() || v.node == n) {
+		switch {
+		case v == nil || v.user != user || !v.success:
+		case m.healthy() || v.node == n:
 			v.wants[m.events] = true
+		case m.outage:
+			v.later[m.events] = true
 		}
 	}
 }
 
 // fault ends a fault, or begins one when everything has arrived.
 func (m *clusterModel) fault() {
+	if m.outage && m.rnd.IntN(3) == 0 {
+		m.second()
+		return
+	}
 	if !m.healthy() {
 		if m.faulted >= 0 && !m.fenced && m.rnd.IntN(2) == 0 {
 			m.fenced = true
@@ -364,11 +384,13 @@ func (m *clusterModel) fault() {
 	}
 	switch fault {
 	case 0: // what is on its way is lost
-		m.hooks.unsure = true
+		m.loose = true
 		m.forgive()
+		m.missed = m.events
 		m.outage = true
 		m.cluster.hub.Outage()
 	case 3: // nothing is on its way, and every node knows
+		m.missed = m.events
 		m.outage = true
 		m.cluster.hub.Outage()
 		m.cluster.hub.Settle()
@@ -376,15 +398,44 @@ func (m *clusterModel) fault() {
 		m.faulted, m.fenced = at, false
 		m.cluster.hub.Pause(m.cluster.adapters[at])
 	case 2:
-		m.cluster.hub.Kill(m.cluster.adapters[at])
-		dead := m.cluster.nodes[at]
-		for i, v := range m.slots {
-			if v != nil && v.node == dead {
-				m.slots[i] = nil
-			}
-		}
-		m.cluster.replace(at)
+		m.kill(at)
 	}
+}
+
+func (m *clusterModel) kill(at int) {
+	m.cluster.hub.Kill(m.cluster.adapters[at])
+	dead := m.cluster.nodes[at]
+	for i, v := range m.slots {
+		if v != nil && v.node == dead {
+			m.slots[i] = nil
+		}
+	}
+	m.cluster.replace(at)
+}
+
+// second is a fault during an outage: a node dies, and its spool with it, or Redis
+// comes back empty.
+func (m *clusterModel) second() {
+	m.cluster.pump()
+	m.readAll()
+	m.loose = true
+	if m.rnd.IntN(2) == 0 {
+		m.hooks.unsure = true // who is stated again is decided again
+		m.cluster.hub.Wipe()
+		return
+	}
+	at := m.rnd.IntN(modelNodes)
+	for _, v := range m.slots {
+		if v == nil {
+			continue
+		}
+		clear(v.later)
+		for _, s := range v.subs {
+			clear(s.later)
+		}
+	}
+	m.missed = m.events
+	m.kill(at)
 }
 
 // forgive wants nothing any more that was sent so far.
@@ -403,16 +454,36 @@ func (m *clusterModel) forgive() {
 func (m *clusterModel) recover() {
 	if m.outage {
 		m.outage = false
+		m.expectLater()
 		m.cluster.hub.Restore()
 		m.cluster.pump()
-		if !m.hooks.unsure {
+		if !m.loose {
 			m.check() // what was stated before is taken back where it does not hold
 		}
 		m.cluster.hub.Expire()
+		m.loose = false
 	}
 	if m.faulted >= 0 {
+		if m.fenced {
+			m.missed = m.events
+		}
 		m.cluster.hub.Resume(m.cluster.adapters[m.faulted])
 		m.faulted = -1
+	}
+}
+
+// expectLater wants what was published while the cluster was out of reach.
+func (m *clusterModel) expectLater() {
+	for _, v := range m.slots {
+		if v == nil {
+			continue
+		}
+		maps.Copy(v.wants, v.later)
+		clear(v.later)
+		for _, s := range v.subs {
+			maps.Copy(s.wants, s.later)
+			clear(s.later)
+		}
 	}
 }
 
@@ -459,9 +530,14 @@ func (m *clusterModel) read(v *viewer) {
 			m.fatalf("%s got %s before the answer", v.id, payload)
 		case f.Event == "pusher:cache_miss" && s.cacheDue:
 			s.cacheDue = false
+		case f.Event == "pusher_internal:subscription_count":
+			m.readCount(s, f.Channel, text)
 		case f.Event == "pusher_internal:member_added", f.Event == "pusher_internal:member_removed":
 			m.readMember(v, s, f.Channel, f.Event, text)
 		default:
+			if s.cacheDue {
+				s.cached = fmt.Sprintf("%q", f.Event)
+			}
 			s.cacheDue = false
 			m.readEvent(f.Event, s.got)
 		}
@@ -496,6 +572,16 @@ func (m *clusterModel) readAnswer(s *seen, channel, data string) {
 	if !s.roster[s.user] || len(s.roster) != len(roster.Presence.IDs) {
 		m.fatalf("%s is welcomed with %s", s.user, data)
 	}
+}
+
+func (m *clusterModel) readCount(s *seen, channel, data string) {
+	var told struct {
+		Count int `json:"subscription_count"`
+	}
+	if err := json.Unmarshal([]byte(data), &told); err != nil || told.Count == 0 || s.user != "" {
+		m.fatalf("%s is told the count %s", channel, data)
+	}
+	s.count = told.Count
 }
 
 func (m *clusterModel) readMember(v *viewer, s *seen, channel, event, data string) {
@@ -655,11 +741,17 @@ func (m *clusterModel) checkChannel(channel string) {
 			m.fatalf("%s waits for %s for ever", v.id, channel)
 		case s.cacheDue:
 			m.fatalf("%s was told neither an event nor a miss of %s", v.id, channel)
+		case s.user == "" && s.count != subscriptions:
+			m.fatalf("%s was told that %s has %d subscriptions, and it has %d", v.id, channel, s.count, subscriptions)
 		case s.user != "" && !maps.Equal(s.roster, users):
 			m.fatalf("%s knows %v in %s, want %v", v.id, s.roster, channel, users)
 		}
 		if kept := v.node.app.Directory().Channel(channel, v.node.node.Now()).Cached; last != "" && (kept == nil || kept.Name != last) {
 			m.fatalf("%s: a node keeps %+v, the cluster %s", channel, kept, last)
+		}
+		var n int
+		if _, err := fmt.Sscanf(last, `"e%d"`, &n); err == nil && n > m.missed && !s.got[n] && s.cached != last && m.excepts[n] != v.id {
+			m.fatalf("%s was never told %s, which is the last event of %s", v.id, last, channel)
 		}
 	})
 	m.hooks.check(m, channel+"/", subscriptions > 0)

@@ -43,10 +43,18 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		}
 		return
 	}
+	if p.Counted != 0 {
+		a.directory.Counted(p.Channel.Name, p.Counted, func(to channels.Interest) {
+			if count, ok := countOf(p.Payload); ok {
+				a.counts.heard(p.Channel.Name, count, n.Now)
+			}
+			if to != 0 && !n.overloaded(to) {
+				n.post(to, received(a, p.Channel.Name, p))
+			}
+		})
+		return
+	}
 	if p.Seq == 0 {
-		if count, ok := countOf(p.Payload); ok {
-			a.counts.heard(p.Channel.Name, count, n.Now)
-		}
 		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
 			n.post(to, received(a, p.Channel.Name, p))
 		}
@@ -167,16 +175,30 @@ func (d deliverer) Seated(c cluster.Channel, userID string, _ uint64) {
 	}
 }
 
+// Unseated implements cluster.Deliverer.
+func (d deliverer) Unseated(c cluster.Channel, userID string) {
+	if a := d.app(c); a != nil {
+		a.directory.Unseated(c.Name, userID)
+	}
+}
+
 // Counted implements cluster.Deliverer. The node whose subscriptions changed
-// tells the count to the subscribers of all nodes.
-func (d deliverer) Counted(c cluster.Channel, subscriptions int) {
+// tells the count to the subscribers of all nodes. One that is overtaken by a later
+// one is told to nobody.
+func (d deliverer) Counted(c cluster.Channel, subscriptions int, number uint64) {
 	a := d.app(c)
-	if a == nil || subscriptions == 0 {
+	if a == nil || subscriptions == 0 || !a.counted(c.Name) {
 		return
 	}
-	if p := a.count(c.Name, subscriptions); p != nil {
-		d.node.post(a.directory.Interest(c.Name), p)
-		d.node.publishElsewhere(c.Name, p, 0, nil)
+	var p *Publication
+	a.directory.Counted(c.Name, number, func(to channels.Interest) {
+		if p = a.count(c.Name, subscriptions); p != nil {
+			d.node.post(to, p)
+		}
+	})
+	bus := d.node.bus()
+	if p != nil && bus != nil {
+		bus.Publish(cluster.Publication{Channel: c, Payload: frame.Payload(p.frame), Counted: number})
 		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions})
 	}
 }

@@ -39,6 +39,10 @@ type Publication struct {
 	Keep       time.Duration
 	Name, Data string
 
+	// Counted is the number that Deliverer.Counted had, of a publication that tells
+	// the count; 0 of any other.
+	Counted uint64
+
 	// Seq is its number among the channel's edges and kept publications when it
 	// is kept; 0 otherwise. Set by the adapter.
 	Seq uint64
@@ -136,7 +140,7 @@ type Adapter interface {
 	Hold(c Channel, subscriptions int, counted bool)
 
 	// Seat states that a user is present in a channel through this node, and is
-	// answered by Deliverer.Seated. Unseat takes it back.
+	// answered by Deliverer.Seated. Unseat takes it back, and is answered by Unseated.
 	Seat(c Channel, m Member)
 	Unseat(c Channel, userID string)
 
@@ -238,14 +242,21 @@ type Deliverer interface {
 	// Decided.
 	Seated(c Channel, userID string, seq uint64)
 
-	// Counted answers Hold: the subscriptions of all nodes together.
-	Counted(c Channel, subscriptions int)
+	// Unseated answers Unseat. Where a snapshot was asked for, the edge that it made, if
+	// it did, was told before.
+	Unseated(c Channel, userID string)
+
+	// Counted answers Hold: the subscriptions of all nodes together. Of two counts of
+	// a channel, at whichever nodes, the one with the higher number is the later. It
+	// comes after the Watched of a Watch that was asked for before the Hold. To the
+	// node that cleans up after one that is gone it comes unasked, counted or not.
+	Counted(c Channel, subscriptions int, number uint64)
 
 	// Terminate is another node's Terminate.
 	Terminate(app, userID string)
 
 	// Degraded tells that the shared state is out of reach (true), from when on
-	// nothing is answered, or is back (false). Restate asks for all statements
+	// nothing is told but Decided of what was stated before, or is back (false). Restate asks for all statements
 	// again; it follows Degraded(false), and comes alone when this node's lease
 	// had ended. What was stated before is gone when it is called.
 	Degraded(degraded bool)

@@ -34,6 +34,7 @@ type Node struct {
 // Following is what a Node was told about a channel.
 type Following struct {
 	telling   bool // a call about it is under way
+	asked     int  // Watches, where a test counts them
 	Watched   int
 	Snapshot  *cluster.Snapshot // of the last Watched
 	seq       uint64
@@ -43,7 +44,9 @@ type Following struct {
 	Delivered []cluster.Publication
 	Mine      []cluster.Publication
 	Seated    map[string]uint64
+	Unseated  []string
 	Counted   []int
+	Numbers   []uint64 // of Counted
 }
 
 func newNode(t *testing.T, a cluster.Adapter) *Node {
@@ -169,9 +172,19 @@ func (n *Node) Seated(c cluster.Channel, userID string, seq uint64) {
 	})
 }
 
+// Unseated implements cluster.Deliverer.
+func (n *Node) Unseated(c cluster.Channel, userID string) {
+	n.about(c, func(f *Following) { f.Unseated = append(f.Unseated, userID) })
+}
+
 // Counted implements cluster.Deliverer.
-func (n *Node) Counted(c cluster.Channel, subscriptions int) {
-	n.about(c, func(f *Following) { f.Counted = append(f.Counted, subscriptions) })
+func (n *Node) Counted(c cluster.Channel, subscriptions int, number uint64) {
+	n.about(c, func(f *Following) {
+		f.Counted, f.Numbers = append(f.Counted, subscriptions), append(f.Numbers, number)
+		if f.asked > f.Watched {
+			n.t.Errorf("%s: counted before the watch asked for earlier was answered", c.Name)
+		}
+	})
 }
 
 // Terminate implements cluster.Deliverer.

@@ -109,6 +109,9 @@ func Run(t *testing.T, open func(t *testing.T) Cluster) {
 		{"watching again answers again", watchAgain},
 		{"a channel is occupied once and vacated once", occupiedOnce},
 		{"only the latest hold counts", latestHoldCounts},
+		{"of two counts the one with the higher number is the later", countsAreNumbered},
+		{"a count comes after the watch that was asked for before", countAfterWatch},
+		{"the number of a count crosses", numberOfACountCrosses},
 		{"a user is added with the first seat and removed with the last", membersOnce},
 		{"a user who is seated has been told to those who follow", seatedIsTold},
 		{"statements made twice change nothing", statementsRepeat},
@@ -292,6 +295,62 @@ func latestHoldCounts(s *suite) {
 	equal(s.t, "decided by the second", kinds(n[0].takeDecided(), c), nil)
 }
 
+func countsAreNumbered(s *suite) {
+	n := s.start(3)
+	c := channelOf("chat")
+	for held := 1; held <= 50; held++ {
+		for _, node := range n {
+			node.Hold(c, held, true)
+		}
+	}
+	s.total(n[0], c, 150)
+	last, count := uint64(0), 0
+	for _, node := range n {
+		node.Hold(c, 50, true) // answered after all others
+		node.until("all are counted", c, func(f Following) bool {
+			return len(f.Counted) > 0 && f.Counted[len(f.Counted)-1] == 150
+		})
+		f := node.told(c)
+		for i, number := range f.Numbers {
+			if number == 0 || i > 0 && number <= f.Numbers[i-1] {
+				s.t.Errorf("numbers at a node: %d", f.Numbers)
+			}
+			if number > last {
+				last, count = number, f.Counted[i]
+			}
+		}
+	}
+	if count != 150 {
+		s.t.Errorf("the last count is %d, want 150", count)
+	}
+}
+
+func countAfterWatch(s *suite) {
+	n := s.start(1)[0]
+	for i := range 100 {
+		c := channelOf("chat")
+		n.mu.Lock()
+		n.following(c).asked = 1
+		n.mu.Unlock()
+		n.Watch(c, i%2 == 0)
+		n.Hold(c, 1, true)
+		n.until("counted", c, func(f Following) bool { return len(f.Counted) == 1 })
+	}
+}
+
+func numberOfACountCrosses(s *suite) {
+	n := s.start(2)
+	c := channelOf("chat")
+	n[1].watch(c, false)
+	p := plain(c, "count")
+	p.Counted = 1 << 60
+	n[0].Publish(p)
+	n[1].until("delivered", c, func(f Following) bool { return len(f.Delivered) == 1 })
+	if got := n[1].told(c).Delivered[0]; got.Counted != p.Counted || string(got.Payload) != "count" {
+		s.t.Errorf("got %+v, want %+v", got, p)
+	}
+}
+
 func membersOnce(s *suite) {
 	n := s.start(3)
 	c := channelOf("presence-room")
@@ -306,6 +365,7 @@ func membersOnce(s *suite) {
 	equal(s.t, "members", n[0].members(c), []string{"ann", "bob"})
 	n[1].unseat(c, "ann", 0)
 	n[1].Unseat(c, "nobody")
+	n[1].until("answered", c, func(f Following) bool { return slices.Equal(f.Unseated, []string{"ann", "nobody"}) })
 	n[2].until("ann is gone", c, func(f Following) bool { return slices.Equal(f.Members, []string{"bob"}) })
 	edges := n[2].told(c).Edges
 	equal(s.t, "told", kinds(edges, c), []cluster.EdgeKind{cluster.MemberAdded, cluster.MemberAdded, cluster.MemberRemoved})
@@ -480,6 +540,7 @@ func killed(s *suite) {
 	n[1].seat(room, "bob")
 	n[0].hold(chat, 3)
 	n[1].hold(chat, 1)
+	n[1].until("told of them", room, func(f Following) bool { return len(f.Members) == 2 && f.Occupied })
 	for _, node := range n {
 		node.takeDecided()
 	}
@@ -516,6 +577,7 @@ func fenced(s *suite) {
 	n[1].watch(c, true)
 	n[0].hold(c, 1)
 	n[0].seat(c, "ann")
+	n[1].until("told of her", c, func(f Following) bool { return len(f.Members) == 1 && f.Occupied })
 	s.Pause(n[0].Adapter)
 	n[1].until("cleaned up", c, func(f Following) bool { return len(f.Members) == 0 && !f.Occupied })
 	n[0].Seat(c, memberOf("ghost"))

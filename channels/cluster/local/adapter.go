@@ -18,9 +18,9 @@ type Adapter struct {
 	incarnation int               // rises when the statements made so far are gone
 	up          bool              // statements are taken
 	paused      bool
-	fenced      bool // paused and cleaned up: to register again when it resumes
-	degraded    bool // as the Deliverer was told
-	watched     map[cluster.Channel]bool
+	fenced      bool                     // paused and cleaned up: to register again when it resumes
+	degraded    bool                     // as the Deliverer was told
+	watched     map[cluster.Channel]bool // true with a snapshot
 	connections map[string]int64
 	number      int    // its name
 	description string // Describe
@@ -84,6 +84,7 @@ func (a *Adapter) leave(ctx context.Context) error {
 	a.paused = false
 	h.wake()
 	if a.waitIdle(ctx) && a.up {
+		h.flush(a)
 		a.up = false
 		h.purge(a, a, func(int) bool { return true })
 		h.wake()
@@ -110,8 +111,8 @@ func (a *Adapter) end() {
 	a.deliverer, a.up, a.paused = nil, false, false
 	clear(a.watched)
 	clear(a.connections)
-	h.lanes.forget(a, true)
-	h.lanes.forget(a, false)
+	h.lanes.forget(a, true, true)
+	h.lanes.forget(a, false, true)
 	for i, other := range h.adapters {
 		if other == a {
 			h.adapters = append(h.adapters[:i:i], h.adapters[i+1:]...)
@@ -151,6 +152,13 @@ func (a *Adapter) out(c cluster.Channel, tell func(cluster.Deliverer)) {
 	}
 }
 
+// decided tells an edge that was decided, for which nobody else does.
+func (a *Adapter) decided(e cluster.Edge) {
+	if d := a.deliverer; d != nil {
+		a.hub.lanes.put(laneKey{a, false, e.Channel}, task{tell: func() { d.Decided(e) }, sure: true})
+	}
+}
+
 // Publish implements cluster.Adapter.
 func (a *Adapter) Publish(p cluster.Publication) {
 	h := a.hub
@@ -158,7 +166,7 @@ func (a *Adapter) Publish(p cluster.Publication) {
 	defer h.mu.Unlock()
 	switch {
 	case a.deliverer == nil:
-	case a.up:
+	case a.up && len(a.spool) == 0 && !h.back:
 		a.enqueue(p.Channel, func() { h.publish(a, p) })
 	case len(a.spool) < MaxSpooled:
 		a.spool = append(a.spool, p)
@@ -169,14 +177,17 @@ func (a *Adapter) Publish(p cluster.Publication) {
 
 // Watch implements cluster.Adapter.
 func (a *Adapter) Watch(c cluster.Channel, snapshot bool) {
-	a.state(c, func() {
-		a.watched[c] = true
-		var s *cluster.Snapshot
-		if snapshot {
-			s = a.hub.snapshot(c)
-		}
-		a.out(c, func(d cluster.Deliverer) { d.Watched(c, s) })
-	})
+	a.state(c, func() { a.watch(c, snapshot) })
+}
+
+// watch is Watch. hub.mu is held.
+func (a *Adapter) watch(c cluster.Channel, snapshot bool) {
+	a.watched[c] = a.watched[c] || snapshot
+	var s *cluster.Snapshot
+	if snapshot {
+		s = a.hub.snapshot(c)
+	}
+	a.out(c, func(d cluster.Deliverer) { d.Watched(c, s) })
 }
 
 // Unwatch implements cluster.Adapter.
@@ -189,9 +200,16 @@ func (a *Adapter) Hold(c cluster.Channel, subscriptions int, counted bool) {
 	a.state(c, func() {
 		total := a.hub.hold(a, c, subscriptions, a)
 		if counted {
-			a.out(c, func(d cluster.Deliverer) { d.Counted(c, total) })
+			a.counted(c, total)
 		}
 	})
+}
+
+// counted tells a count. hub.mu is held.
+func (a *Adapter) counted(c cluster.Channel, total int) {
+	a.hub.seq++
+	number := a.hub.seq
+	a.out(c, func(d cluster.Deliverer) { d.Counted(c, total, number) })
 }
 
 // Seat implements cluster.Adapter.
@@ -204,7 +222,10 @@ func (a *Adapter) Seat(c cluster.Channel, m cluster.Member) {
 
 // Unseat implements cluster.Adapter.
 func (a *Adapter) Unseat(c cluster.Channel, userID string) {
-	a.state(c, func() { a.hub.unseat(a, c, userID, a) })
+	a.state(c, func() {
+		a.hub.unseat(a, c, userID, a)
+		a.out(c, func(d cluster.Deliverer) { d.Unseated(c, userID) })
+	})
 }
 
 // Inherit implements cluster.Partner.

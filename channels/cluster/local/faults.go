@@ -25,7 +25,7 @@ func (h *Hub) Restore() {
 	if !h.down {
 		return
 	}
-	h.down = false
+	h.down, h.back = false, true
 	for _, a := range h.adapters {
 		a.fenced = false
 		a.stats.Reconnect++
@@ -40,6 +40,10 @@ func (h *Hub) Restore() {
 func (h *Hub) Expire() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for _, a := range h.dead {
+		h.purge(a, h.survivor(a), func(int) bool { return true })
+	}
+	h.dead = nil
 	for _, a := range h.adapters {
 		h.purge(a, a, func(incarnation int) bool { return incarnation != a.incarnation })
 	}
@@ -54,11 +58,16 @@ func (h *Hub) Wipe() {
 	clear(h.channels)
 }
 
-// Kill ends a node without Close. Another one cleans up after it at once.
+// Kill ends a node without Close. Another one cleans up after it at once or, during
+// an outage, when Expire is called after it.
 func (h *Hub) Kill(a *Adapter) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a.end()
+	if h.down {
+		h.dead = append(h.dead, a)
+		return
+	}
 	h.purge(a, h.survivor(a), func(int) bool { return true })
 	h.wake()
 }
@@ -103,8 +112,8 @@ func (h *Hub) Resume(a *Adapter) {
 func (a *Adapter) forget() {
 	clear(a.watched)
 	clear(a.connections)
-	a.hub.lanes.forget(a, true)
-	a.hub.lanes.forget(a, false)
+	a.hub.lanes.forget(a, true, false)
+	a.hub.lanes.forget(a, false, false)
 }
 
 // degrade stops taking statements and says so, once.
@@ -131,18 +140,41 @@ func (a *Adapter) register(degraded bool) {
 		if degraded {
 			a.degraded = false
 		}
-		if a.up {
-			for _, p := range a.spool {
-				h.publish(a, p)
-			}
-			a.spool = nil
-		}
 		h.mu.Unlock()
 		if degraded {
 			d.Degraded(false)
 		}
 		d.Restate()
 	})
+}
+
+// comeBack ends the time after an outage when nothing is on its way any more: every
+// node has stated everything again, so that it hears what is in the spools, and is
+// told the whole state. False means that there was nothing to do.
+func (h *Hub) comeBack() bool {
+	if !h.back || h.down {
+		return false
+	}
+	h.back = false
+	for _, a := range h.adapters {
+		h.flush(a)
+	}
+	for _, a := range h.adapters {
+		for c, snapshot := range a.watched {
+			if snapshot {
+				a.watch(c, true)
+			}
+		}
+	}
+	return !h.lanes.idle()
+}
+
+// flush publishes a spool.
+func (h *Hub) flush(a *Adapter) {
+	for _, p := range a.spool {
+		h.publish(a, p)
+	}
+	a.spool = nil
 }
 
 // survivor returns a node that cleans up after gone, nil when there is none.

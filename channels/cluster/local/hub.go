@@ -16,7 +16,9 @@ type Hub struct {
 	running  bool     // the goroutine that takes tasks is there
 	telling  *Adapter // whose Deliverer it calls
 	down     bool
+	back     bool // after an outage, until every node has stated everything again
 	seq      uint64
+	dead     []*Adapter // killed in an outage
 	made     int        // adapters
 	adapters []*Adapter // those that started and were not closed or killed
 	channels map[cluster.Channel]*channel
@@ -93,6 +95,9 @@ func (h *Hub) run() {
 	defer h.mu.Unlock()
 	for {
 		t, of, ok := h.lanes.take()
+		if !ok && h.comeBack() {
+			continue
+		}
 		if !ok {
 			h.running = false
 			h.changed.Broadcast()

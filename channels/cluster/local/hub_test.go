@@ -44,11 +44,13 @@ func (e *ear) Decided(d cluster.Edge) { e.note("decided %s %d", d.Channel.Name, 
 func (e *ear) Seated(_ cluster.Channel, userID string, _ uint64) {
 	e.note("seated %s", userID)
 }
-func (e *ear) Counted(_ cluster.Channel, n int) { e.note("counted %d", n) }
-func (e *ear) Terminate(_, userID string)       { e.note("terminate %s", userID) }
-func (e *ear) Degraded(degraded bool)           { e.note("degraded %v", degraded) }
-func (e *ear) Restate()                         { e.note("restate") }
-func channelOf(name string) cluster.Channel     { return cluster.Channel{App: "1", Name: name} }
+func (e *ear) Unseated(cluster.Channel, string)           {}
+func (e *ear) Counted(_ cluster.Channel, n int, _ uint64) { e.note("counted %d", n) }
+func (e *ear) Terminate(_, userID string)                 { e.note("terminate %s", userID) }
+func (e *ear) Degraded(degraded bool)                     { e.note("degraded %v", degraded) }
+func (e *ear) Restate()                                   { e.note("restate") }
+func channelOf(name string) cluster.Channel               { return cluster.Channel{App: "1", Name: name} }
+
 func publication(payload string) (p cluster.Publication) {
 	p.Channel, p.Payload = channelOf("c"), []byte(payload)
 	return p

@@ -2,6 +2,7 @@ package local
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"resound/channels/cluster"
 )
@@ -10,6 +11,7 @@ import (
 type task struct {
 	apply func()
 	tell  func()
+	sure  bool // told even when the rest is forgotten
 }
 
 // laneKey names a queue whose order is kept.
@@ -65,13 +67,17 @@ func (l *lanes) take() (t task, of *Adapter, ok bool) {
 	return task{}, nil, false
 }
 
-// forget drops the tasks of an adapter in one direction.
-func (l *lanes) forget(a *Adapter, inbound bool) {
+// forget drops the tasks of an adapter in one direction, but not those that are sure
+// unless all is true.
+func (l *lanes) forget(a *Adapter, inbound, all bool) {
 	kept := l.ready[:0]
 	for _, k := range l.ready {
 		if k.adapter == a && k.inbound == inbound {
-			delete(l.tasks, k)
-			continue
+			l.tasks[k] = slices.DeleteFunc(l.tasks[k], func(t task) bool { return all || !t.sure })
+			if len(l.tasks[k]) == 0 {
+				delete(l.tasks, k)
+				continue
+			}
 		}
 		kept = append(kept, k)
 	}

@@ -119,12 +119,12 @@ func (h *Hub) edge(decider *Adapter, e cluster.Edge) (seq uint64) {
 	h.seq++
 	e.Seq = h.seq
 	for _, a := range h.adapters {
-		if a.watched[e.Channel] {
+		if _, ok := a.watched[e.Channel]; ok {
 			a.out(e.Channel, func(d cluster.Deliverer) { d.Edge(e) })
 		}
 	}
 	if decider != nil {
-		decider.out(e.Channel, func(d cluster.Deliverer) { d.Decided(e) })
+		decider.decided(e)
 	}
 	return h.seq
 }
@@ -140,7 +140,7 @@ func (h *Hub) publish(from *Adapter, p cluster.Publication) {
 	}
 	for _, a := range h.adapters {
 		mine := a == from
-		if !a.watched[p.Channel] || mine && p.Keep == 0 {
+		if _, ok := a.watched[p.Channel]; !ok || mine && p.Keep == 0 {
 			continue
 		}
 		if !mine {
@@ -164,7 +164,7 @@ func (h *Hub) sweep(now time.Time) {
 }
 
 func (h *Hub) snapshot(c cluster.Channel) *cluster.Snapshot {
-	out := &cluster.Snapshot{Seq: h.seq}
+	out := &cluster.Snapshot{Seq: h.seq, Partial: h.back}
 	if s, ok := h.channels[c]; ok {
 		out.Occupied, out.Members, out.Kept = s.total > 0, s.members(), s.keptEvent()
 	}
@@ -195,7 +195,7 @@ func (c *channel) keptEvent() *cluster.Kept {
 }
 
 // purge ends what a stated as one of the incarnations that stale reports, and
-// tells the edges to decider.
+// tells the edges and counts to decider.
 func (h *Hub) purge(a, decider *Adapter, stale func(incarnation int) bool) {
 	for c, s := range h.channels {
 		for _, member := range s.members() {
@@ -204,7 +204,9 @@ func (h *Hub) purge(a, decider *Adapter, stale func(incarnation int) bool) {
 			}
 		}
 		if held, ok := s.holds[a]; ok && stale(held.incarnation) {
-			h.hold(a, c, 0, decider)
+			if total := h.hold(a, c, 0, decider); total > 0 && decider != nil {
+				decider.counted(c, total)
+			}
 		}
 	}
 }

@@ -90,6 +90,8 @@ func (a *Adapter) hear(m *message) {
 		d.Edge(*m.Edge)
 	case seated:
 		d.Seated(m.Channel, m.UserID, m.Seq)
+	case unseated:
+		d.Unseated(m.Channel, m.UserID)
 	case terminate:
 		d.Terminate(m.Channel.App, m.UserID)
 	case answer:

@@ -219,6 +219,11 @@ func (h told) Seated(c cluster.Channel, userID string, seq uint64) {
 	h.stream.send(message{Verb: seated, Channel: c, UserID: userID, Seq: seq})
 }
 
+// Unseated implements cluster.Deliverer.
+func (h told) Unseated(c cluster.Channel, userID string) {
+	h.stream.send(message{Verb: unseated, Channel: c, UserID: userID})
+}
+
 // Terminate implements cluster.Deliverer.
 func (h told) Terminate(app, userID string) {
 	h.stream.send(message{Verb: terminate, Channel: cluster.Channel{App: app}, UserID: userID})
@@ -229,7 +234,9 @@ func (h told) Terminate(app, userID string) {
 func (h told) Decided(e cluster.Edge) { h.successor.Decided(e) }
 
 // Counted is described at Decided.
-func (h told) Counted(c cluster.Channel, subscriptions int) { h.successor.Counted(c, subscriptions) }
+func (h told) Counted(c cluster.Channel, subscriptions int, number uint64) {
+	h.successor.Counted(c, subscriptions, number)
+}
 
 // Missing, Degraded and Restate implement cluster.Deliverer: a hub of one process
 // loses nothing.

@@ -45,6 +45,7 @@ const (
 	watched
 	edge
 	seated
+	unseated
 )
 
 // message is one call of a method. Fields that a verb does not need are empty.

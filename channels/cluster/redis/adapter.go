@@ -159,13 +159,13 @@ func (a *Adapter) takeBack(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	for i := range a.lanes {
+	if err := a.purge(ctx, s, a.node, a.incarnation.Load()); err != nil {
+		return fmt.Errorf("statements were not taken back: %w", err)
+	}
+	for i := range a.lanes { // counts, of what was taken back
 		if err := a.lanes[i].wait(ctx, s); err != nil {
 			return err
 		}
-	}
-	if err := a.purge(ctx, s, a.node, a.incarnation.Load()); err != nil {
-		return fmt.Errorf("statements were not taken back: %w", err)
 	}
 	if a.options.Owed == nil {
 		_, err := a.askLease(ctx, s, "leave", "")

@@ -35,6 +35,17 @@ type request struct {
 	after    uint64 // the snapshot is read when its flusher has heard of this place
 }
 
+// coming is how often a channel is to be watched, and how often with a snapshot.
+type coming struct{ watches, snapshots int }
+
+func (c coming) plus(r request, by int) coming {
+	c.watches += by
+	if r.snapshot {
+		c.snapshots += by
+	}
+	return c
+}
+
 // topic is one to which this node is or wants to be subscribed. Owned by bus.run.
 type topic struct {
 	channels   []request // those watched; snapshot is true when one was asked for
@@ -52,31 +63,32 @@ type bus struct {
 
 	mu       sync.Mutex
 	requests []request
-	watching map[cluster.Channel]int // Watches among requests, and taken but not begun
-	broken   []*link                 // links that were lost
-	lost     []string                // topics that the server unsubscribed by itself
-	topics   int                     // subscribed, for Stats
-	number   uint64                  // of the last Watch
-	caughtUp bool                    // what was watched up to goal is answered: nothing is missed
+	watching map[cluster.Channel]coming // among requests, and taken but not begun
+	broken   []*link                    // links that were lost
+	lost     []string                   // topics that the server unsubscribed by itself
+	topics   int                        // subscribed, for Stats
+	number   uint64                     // of the last Watch
+	caughtUp bool                       // what was watched up to goal is answered: nothing is missed
 	goal     uint64
 	expected bool          // goal is known
 	wake     chan struct{} // has a value when there is something to do
 
 	// Owned by run.
-	byTopic  map[uint32]*topic
-	dirty    []uint32
-	ready    []request            // channels whose snapshot is to be read
-	large    []request            // those of them that are known to have a large one
-	later    []request            // those whose statements must be heard before
-	heard    [flusherCount]uint64 // as of which later was looked through
-	partial  bool                 // snapshots were told that may lack nodes
-	cleared  uint64               // the epoch of the above
-	failures int                  // of subscribing, in a row
+	byTopic   map[uint32]*topic
+	dirty     []uint32
+	ready     []request            // channels whose snapshot is to be read
+	large     []request            // those of them that are known to have a large one
+	later     []request            // those whose statements must be heard before
+	heard     [flusherCount]uint64 // as of which later was looked through
+	partial   bool                 // snapshots were told that may lack nodes
+	cleared   uint64               // the epoch of the above
+	forgotten bool                 // topics may be subscribed to that nobody asked for again
+	failures  int                  // of subscribing, in a row
 }
 
 func (b *bus) init(a *Adapter) {
 	b.adapter = a
-	b.watching = make(map[cluster.Channel]int)
+	b.watching = make(map[cluster.Channel]coming)
 	b.byTopic = make(map[uint32]*topic)
 	b.wake = make(chan struct{}, 1)
 	b.caughtUp = true
@@ -99,19 +111,19 @@ func (b *bus) ask(r request) {
 		b.number++
 		r.number = b.number
 		b.requests = append(b.requests, r)
-		if r.watch && r.snapshot {
-			b.watching[r.channel]++
+		if r.watch {
+			b.watching[r.channel] = b.watching[r.channel].plus(r, +1)
 		}
 	}
 	b.mu.Unlock()
 	b.ring()
 }
 
-// coming reports whether a Watch with snapshot waits for its turn.
-func (b *bus) coming(c cluster.Channel) bool {
+// coming tells which Watches of a channel wait for their turn.
+func (b *bus) coming(c cluster.Channel) coming {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.watching[c] > 0
+	return b.watching[c]
 }
 
 // clear forgets the requests that wait; run forgets the rest when it sees that
@@ -178,7 +190,7 @@ func (b *bus) subscribed() int {
 
 // open connects to the servers that publish, and subscribes to what concerns all.
 func (b *bus) open(s *session) error {
-	b.byTopic, b.dirty, b.ready, b.large, b.later = make(map[uint32]*topic), nil, nil, nil, nil
+	b.byTopic, b.dirty, b.ready, b.large, b.later, b.forgotten = make(map[uint32]*topic), nil, nil, nil, nil, false
 	b.mu.Lock()
 	b.broken, b.lost, b.topics = nil, nil, 0
 	b.adapter.comeback.setDeaf(false)
@@ -229,7 +241,11 @@ func (b *bus) turn(s *session) error {
 		return err
 	}
 	b.completeSnapshots()
+	restated := b.adapter.restated.Load() // before its requests are taken
 	b.takeRequests(epoch)
+	if b.forgotten && restated {
+		b.dropForgotten()
+	}
 	b.lookLater()
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
@@ -244,12 +260,23 @@ func (b *bus) turn(s *session) error {
 	return nil
 }
 
-// forget ends all watches.
+// forget ends all watches. The topics stay subscribed until everything was watched
+// again.
 func (b *bus) forget() {
 	b.ready, b.large, b.later = nil, nil, nil
-	for id, t := range b.byTopic {
+	for _, t := range b.byTopic {
 		t.channels, t.asked = nil, nil
-		b.mark(id, t)
+	}
+	b.forgotten = true
+}
+
+// dropForgotten unsubscribes from topics that were not asked for again.
+func (b *bus) dropForgotten() {
+	b.forgotten = false
+	for id, t := range b.byTopic {
+		if len(t.channels) == 0 {
+			b.mark(id, t)
+		}
 	}
 }
 
@@ -372,10 +399,12 @@ func (b *bus) takeRequests(epoch uint64) {
 func (b *bus) came(r request, epoch uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !r.snapshot || b.adapter.epoch.Load() != epoch {
+	if b.adapter.epoch.Load() != epoch {
 		return // clear has seen or will see to it
 	}
-	if b.watching[r.channel]--; b.watching[r.channel] <= 0 {
+	left := b.watching[r.channel].plus(r, -1)
+	b.watching[r.channel] = left
+	if left.watches <= 0 {
 		delete(b.watching, r.channel)
 	}
 }
@@ -442,6 +471,7 @@ func (b *bus) synchronize(ctx context.Context) error {
 			add = append(add, id)
 		case len(t.channels) > 0:
 			b.answer(t)
+		case t.subscribed != nil && b.forgotten: // it may be asked for again
 		case t.subscribed != nil:
 			remove = append(remove, id)
 		default:

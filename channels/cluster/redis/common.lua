@@ -2,7 +2,7 @@
 -- live in one slot. ARGV[1] is PUBLISH or SPUBLISH. A channel is named by its cid:
 -- topic, app and name, each after its length. Keys of a bucket:
 --
---   :n        the last number given to an edge or kept publication
+--   :n        the last number given to an edge, kept publication or count
 --   :o:APP    cid -> subscriptions of all nodes, of the app's occupied channels
 --   :h:CID    node -> "incarnation:subscriptions"
 --   :s:CID    user -> "node:incarnation;" for each node the user is present through

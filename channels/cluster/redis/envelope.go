@@ -15,6 +15,7 @@ import (
 //
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | kind | cid | origin | P: except, payload                            |
+//	|    |   |      |     |        | C: number of the count, payload               |
 //	|    |   |      |     |        | K: seq, except, name, data, ms kept, payload  |
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | 'E'  | cid | edge kind (1 byte), seq, user, member                  |
@@ -29,6 +30,7 @@ const (
 	version = 1
 
 	kindPlain     = 'P'
+	kindCount     = 'C'
 	kindKept      = 'K'
 	kindEdge      = 'E'
 	kindTerminate = 'T'
@@ -46,6 +48,7 @@ type envelope struct {
 	node    string // publisher; empty for edges
 	number  uint64
 	seq     uint64
+	counted uint64
 	except  string
 	name    string
 	data    string
@@ -127,6 +130,10 @@ func decode(message string) (e envelope, topic uint32, err error) {
 		topic, e.channel = r.cid()
 		e.node, e.number = r.origin()
 		e.except, e.payload = r.field(), r.field()
+	case kindCount:
+		topic, e.channel = r.cid()
+		e.node, e.number = r.origin()
+		e.counted, e.payload = r.decimal(), r.field()
 	case kindKept:
 		topic, e.channel = r.cid()
 		e.readKept(&r)
@@ -170,6 +177,7 @@ func (e *envelope) publication() cluster.Publication {
 		Keep:    e.keep,
 		Name:    e.name,
 		Data:    e.data,
+		Counted: e.counted,
 		Seq:     e.seq,
 	}
 }

@@ -26,6 +26,8 @@ func FuzzEnvelope(f *testing.F) {
 	kept := appendOrigin(n.appendCID(appendHeader(nil, kindKept), n.topic(c), c), "0123456789abcdef", 8)
 	kept = appendField(kept, "12345")
 	f.Add(string(appendKeptTail(kept, &cluster.Publication{Keep: time.Minute, Name: `"n"`, Data: `"d"`, Payload: []byte("p")})))
+	count := appendOrigin(n.appendCID(appendHeader(nil, kindCount), n.topic(c), c), "0123456789abcdef", 9)
+	f.Add(string(appendField(appendField(count, "12345"), "{}")))
 	edge := append(n.appendCID(appendHeader(nil, kindEdge), n.topic(c), c), byte(cluster.MemberAdded))
 	edge = appendField(appendField(appendField(edge, "99"), "ann"), memberBytes(cluster.Member{IDJSON: "1", Info: "{}"}))
 	f.Add(string(edge))
@@ -36,12 +38,16 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if e.kind != kindPlain {
+		if e.kind != kindPlain && e.kind != kindCount {
 			return
 		}
-		m := n.appendCID(appendHeader(nil, kindPlain), topic, e.channel)
+		m := n.appendCID(appendHeader(nil, e.kind), topic, e.channel)
 		m = appendOrigin(m, e.node, e.number)
-		m = appendField(appendField(m, e.except), e.payload)
+		if e.kind == kindCount {
+			m = appendField(appendField(m, decimal(e.counted)), e.payload)
+		} else {
+			m = appendField(appendField(m, e.except), e.payload)
+		}
 		again, _, err := decode(string(m))
 		if err != nil || again != e {
 			t.Errorf("got %+v, %v; want %+v", again, err, e)

@@ -52,9 +52,10 @@ func (l *listener) Decided(e cluster.Edge)    { l.note(func() { l.decided = appe
 func (l *listener) Seated(_ cluster.Channel, userID string, seq uint64) {
 	l.note(func() { l.seated[userID] = seq })
 }
-func (l *listener) Counted(cluster.Channel, int) {}
-func (l *listener) Terminate(_, _ string)        {}
-func (l *listener) Degraded(degraded bool)       { l.note(func() { l.degraded = degraded }) }
+func (l *listener) Unseated(cluster.Channel, string)     {}
+func (l *listener) Counted(cluster.Channel, int, uint64) {}
+func (l *listener) Terminate(_, _ string)                {}
+func (l *listener) Degraded(degraded bool)               { l.note(func() { l.degraded = degraded }) }
 
 func (l *listener) Restate() {
 	l.note(func() { l.restated++ })

@@ -219,7 +219,7 @@ func (a *Adapter) tellEntry(l ledger, entry string) {
 func (a *Adapter) tellNoted(topic uint32, epoch uint64, l ledger, e cluster.Edge) {
 	e.ID = strconv.Itoa(l.bucket) + "-" + decimal(e.Seq)
 	entry := decimal(e.Seq) + string(byte(e.Kind)) + a.names.cid(topic, e.Channel) + e.Member.ID
-	a.tell(e.Channel, topic, epoch, e.Seq, func() {
+	a.tell(e.Channel, topic, epoch, e.Seq, false, func() {
 		a.deliverer.Decided(e)
 		a.journal.forget(l, entry)
 	})

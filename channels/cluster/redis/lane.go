@@ -260,6 +260,12 @@ func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
 		rest := appendKeptTail(make([]byte, 0, i.contentBytes()+envelopeBytes), p)
 		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(keptMilliseconds(p)), string(origin), string(rest), a.node, decimal(i.number)}
 		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
+	case p.Counted > 0:
+		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindCount)
+		message = a.names.appendCID(message, i.topic, p.Channel)
+		message = appendOrigin(message, a.node, i.number)
+		message = appendField(appendField(message, decimal(p.Counted)), p.Payload)
+		return s.send(l.topicName(i.topic), message)
 	default:
 		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindPlain)
 		message = a.names.appendCID(message, i.topic, p.Channel)

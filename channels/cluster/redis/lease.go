@@ -172,7 +172,6 @@ func (a *Adapter) restate() {
 // after everything was stated again.
 func (a *Adapter) registerAnew(s *session) error {
 	a.lease.reset()
-	a.restated.Store(false)
 	a.incarnation.Add(1)
 	_, err := a.askLease(s.ctx, s, "register", a.last())
 	return err
@@ -362,7 +361,7 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 	return nil
 }
 
-// purged tells the edges of one call of purgeScript.
+// purged tells the edges and counts of one call of purgeScript.
 func (a *Adapter) purged(result rueidis.RedisResult, bucket int) (more bool, err error) {
 	answer, err := result.ToArray()
 	if isReply(err, "FENCED") {
@@ -390,7 +389,12 @@ func (a *Adapter) purged(result rueidis.RedisResult, bucket int) (more bool, err
 			Member:  readMember(parts[2], parts[3]),
 			Seq:     seqOf(parts[0]),
 		}
-		a.tell(c, topic, 0, e.Seq, func() { a.deliverer.Decided(e) })
+		if e.Kind == 0 {
+			total, _ := strconv.Atoi(parts[2])
+			a.tell(c, topic, 0, 0, true, func() { a.deliverer.Counted(c, total, e.Seq) })
+			continue
+		}
+		a.tell(c, topic, 0, e.Seq, false, func() { a.deliverer.Decided(e) })
 	}
 	return int64Of(answer[0]) == 1, nil
 }

@@ -2,7 +2,8 @@
 -- limit, hold-back in milliseconds. Ends up to limit statements of a dead
 -- incarnation, which is refused from now on; what it had to tell, the caller has to.
 -- Answers whether more is left, whether the caller's journal has grown, then five
--- values for each edge that is in no journal: kind, number, cid, user, member.
+-- values for each edge that is in no journal: kind, number, cid, user, member. Kind 0
+-- is a channel that others hold: its count is in the place of user.
 local caller, own, call, node, k = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local limit, back = tonumber(ARGV[7]), ARGV[8]
 local before = answered(caller .. 'p', call)
@@ -67,9 +68,13 @@ local function holds(set, journal)
   for _, cid in ipairs(ended) do
     local held = redis.call('HGET', base .. ':h:' .. cid, node)
     if held and string.match(held, '^%d+') == k then
-      local kind, seq = hold(node, k, cid, 0)
-      if journal then kind = note(by, back, kind, seq, cid, '') end
-      add(kind, seq, cid, '', '')
+      local kind, seq, total = hold(node, k, cid, 0)
+      if kind == 0 then
+        for _, value in ipairs({0, number(), cid, tostring(total), ''}) do answer[#answer + 1] = value end
+      else
+        if journal then kind = note(by, back, kind, seq, cid, '') end
+        add(kind, seq, cid, '', '')
+      end
     end
   end
   return #ended

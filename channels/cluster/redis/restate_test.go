@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,7 +16,7 @@ type sluggish struct {
 	gate chan struct{}
 }
 
-func (s *sluggish) Counted(c cluster.Channel, n int) { <-s.gate }
+func (s *sluggish) Counted(cluster.Channel, int, uint64) { <-s.gate }
 
 // TestStatingAgainMayTakeLongerThanALease: what a node stated before stands until
 // it has stated everything again.
@@ -122,4 +123,81 @@ func TestASnapshotOfAClusterThatComesBackIsPartial(t *testing.T) {
 	s.do("FLUSHALL")
 	l.until(t, "watched in part", func() bool { return l.partial == 1 })
 	l.until(t, "watched whole", func() bool { return l.whole == 2 })
+}
+
+// TestStatingAgainMissesNothing: while a node registers again, its connection for
+// subscriptions is as good as before.
+func TestStatingAgainMissesNothing(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	o.Lease = 10 * time.Second
+	a, l := join(t, o)
+	publisher, _ := join(t, o)
+	c := named("chat")
+	follow(t, a, l, c)
+	const rounds, events = 20, 500
+	var want []string
+	for round := range rounds {
+		a.session.Load().askRegister()
+		for range events {
+			want = append(want, fmt.Sprint(len(want)))
+			publisher.Publish(cluster.Publication{Channel: c, Payload: []byte(want[len(want)-1])})
+		}
+		l.until(t, "stated again", func() bool { return l.restated == round+1 })
+	}
+	l.until(t, "the last event", func() bool {
+		got := l.delivered[c.Name]
+		return len(got) > 0 && got[len(got)-1] == want[len(want)-1]
+	})
+	if got := l.delivered[c.Name]; !slices.Equal(got, want) {
+		t.Errorf("%d of %d events were delivered, or in another order", len(got), len(want))
+	}
+	unlocked(t, l, "nothing else is subscribed to", func() bool { return a.Stats().Topics == 1 })
+}
+
+// TestStatingAgainDuringThePurge: a node registers again while another cleans up after
+// its last registration.
+func TestStatingAgainDuringThePurge(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	a, l := join(t, o)
+	_, other := join(t, o)
+	const channels, users = 300, 10
+	state := func() {
+		for i := range channels {
+			c := named(fmt.Sprint("presence-", i))
+			a.Hold(c, users, false)
+			for u := range users {
+				a.Seat(c, cluster.Member{ID: fmt.Sprint("user", i, "-", u), IDJSON: "1", Info: "{}"})
+			}
+		}
+	}
+	l.onRestate = state
+	state()
+	all := func() bool { return len(l.seated) == channels*users }
+	l.until(t, "seated", all)
+	for round := range 3 {
+		l.note(func() { clear(l.seated) })
+		last := incarnationName{a.node, a.incarnation.Load()}.String()
+		root := a.names.root
+		s.do("ZREM", root+":leases", last)
+		s.do("ZADD", root+":claims", "0", last)
+		l.until(t, "stated again", func() bool { return l.restated == round+1 && all() })
+		unlocked(t, other, "cleaned up", func() bool {
+			return len(s.list("ZRANGE", root+":claims", "0", "-1")) == 0 && len(s.list("ZRANGE", root+":leases", "0", "-1")) == 2
+		})
+		rows, err := a.Channels(t.Context(), "app", "presence-", 2*channels)
+		if err != nil || len(rows) != channels {
+			t.Fatalf("%d channels, %v; want %d", len(rows), err, channels)
+		}
+		for _, row := range rows {
+			if row.Subscriptions != users || row.Users != users {
+				t.Errorf("round %d: %+v, want %d of each", round, row, users)
+			}
+		}
+	}
+	balance := edges(cluster.MemberAdded, l, other) - edges(cluster.MemberRemoved, l, other)
+	if balance != channels*users {
+		t.Errorf("told of %d more that came than left, want %d", balance, channels*users)
+	}
 }

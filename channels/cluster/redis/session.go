@@ -232,6 +232,7 @@ func (a *Adapter) leave(s *session) {
 // forget drops all statements and what was to be told about them.
 func (a *Adapter) forget() {
 	a.accepting.Store(false)
+	a.restated.Store(false)
 	a.epoch.Add(1)
 	for i := range a.flushers {
 		a.flushers[i].clear()

@@ -29,9 +29,10 @@ const (
 )
 
 const (
-	opHold   = "h"
-	opSeat   = "s"
-	opUnseat = "u"
+	opHold        = "h"
+	opCountedHold = "c" // to stateScript
+	opSeat        = "s"
+	opUnseat      = "u"
 )
 
 type statement struct {
@@ -313,13 +314,12 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 		if err != nil {
 			return err
 		}
+		fenced := false
 		for i, result := range results {
 			answer, err := result.ToArray()
 			if isReply(err, "FENCED") {
-				if epoch == f.adapter.epoch.Load() {
-					s.askRegister()
-				}
-				return nil
+				fenced = true
+				continue
 			}
 			if err != nil {
 				return err
@@ -331,6 +331,12 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 				seq, _ := answer[3*j+1].ToString()
 				f.adapter.answer(t, epoch, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
 			}
+		}
+		if fenced {
+			if epoch == f.adapter.epoch.Load() {
+				s.askRegister()
+			}
+			return nil
 		}
 	}
 	return nil
@@ -356,10 +362,14 @@ func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
 // opOf is the letter of a statement for stateScript: a capital when its edge is to be
 // noted in the journal.
 func (a *Adapter) opOf(t *told) string {
-	if a.options.Owed != nil && a.options.Owed(t.channel) {
-		return strings.ToUpper(t.op)
+	op := t.op
+	if t.counted {
+		op = opCountedHold
 	}
-	return t.op
+	if a.options.Owed != nil && a.options.Owed(t.channel) {
+		return strings.ToUpper(op)
+	}
+	return op
 }
 
 // answer tells what became of a statement.
@@ -376,14 +386,19 @@ func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rue
 			member, _ := extra.ToString()
 			e.Member = readMember(t.user, member)
 		}
-		a.tell(t.channel, t.topic, epoch, seq, func() { d.Decided(e) })
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Decided(e) })
 	}
 	switch {
 	case t.op == opSeat:
-		a.tell(t.channel, t.topic, epoch, seq, func() { d.Seated(t.channel, t.user, seq) })
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })
+	case t.op == opUnseat:
+		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Unseated(t.channel, t.user) })
 	case t.op == opHold && t.counted:
-		total := int(int64Of(extra))
-		a.tell(t.channel, t.topic, epoch, seq, func() { d.Counted(t.channel, total) })
+		count, _ := extra.AsStrSlice()
+		if len(count) == 2 {
+			total, _ := strconv.Atoi(count[0])
+			a.tell(t.channel, t.topic, epoch, seq, true, func() { d.Counted(t.channel, total, seqOf(count[1])) })
+		}
 	}
 }
 

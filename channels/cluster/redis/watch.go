@@ -30,19 +30,28 @@ type watch struct {
 
 type parked struct {
 	seq  uint64
+	sure bool // it is told even when everything else is forgotten
 	tell func()
 }
 
 func (s *stripe) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, w := range s.watches {
+		for _, p := range w.parked {
+			if p.sure {
+				p.tell()
+			}
+		}
+	}
 	s.watches = make(map[cluster.Channel]*watch)
 }
 
 // tell runs an answer about a channel, after what is numbered up to seq when the
-// Deliverer follows the channel. Answers of a forgotten epoch are dropped; epoch
-// 0 is never forgotten.
-func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, answer func()) {
+// Deliverer follows the channel, and when it watches it otherwise, with watched,
+// after the Watched that is due. Answers of a forgotten epoch are dropped; epoch 0 is
+// never forgotten.
+func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, watched bool, answer func()) {
 	s := a.stripe(topic)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,13 +59,15 @@ func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, answe
 		return
 	}
 	w := s.watches[c]
-	if w == nil && a.bus.coming(c) {
-		// Watch was said before; its turn has not come yet.
-		w = &watch{snapshot: true, waiting: true, fresh: true}
-		s.watches[c] = w
+	if w == nil {
+		if coming := a.bus.coming(c); coming.snapshots > 0 || watched && coming.watches > 0 {
+			// Watch was said before; its turn has not come yet.
+			w = &watch{snapshot: coming.snapshots > 0, waiting: true, fresh: true}
+			s.watches[c] = w
+		}
 	}
-	if w != nil && w.snapshot && (len(w.parked) > 0 || w.waiting || seq > w.told) {
-		w.parked = append(w.parked, parked{seq, answer})
+	if w != nil && (w.snapshot && seq > w.told || (w.snapshot || watched) && (w.waiting || len(w.parked) > 0)) {
+		w.parked = append(w.parked, parked{seq, epoch == 0, answer})
 		return
 	}
 	answer()
@@ -106,6 +117,7 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 		a.deliverer.Watched(c, nil)
 		if !w.snapshot {
 			w.held, w.waiting, w.fresh, w.overflow = nil, false, false, false
+			a.unpark(w)
 			a.tellAll(w, held)
 		}
 		return true
@@ -200,7 +212,7 @@ func (a *Adapter) onMessage(message string) {
 			a.deliverer.Terminate(e.channel.App, e.user)
 		}
 		return
-	case kindPlain:
+	case kindPlain, kindCount:
 		if e.node == a.node {
 			return // delivered where it was published
 		}
@@ -213,6 +225,11 @@ func (a *Adapter) onMessage(message string) {
 	defer s.mu.Unlock()
 	w := s.watches[e.channel]
 	switch {
+	case w == nil && e.kind != kindEdge && e.seq == 0 && !a.bus.listens():
+		// The lease had ended, and everything is about to be watched again: who
+		// subscribes here does not miss what comes meanwhile.
+		a.counters.received.Add(1)
+		a.deliverer.Deliver(e.publication(), false)
 	case w == nil:
 		a.counters.unwanted.Add(1)
 	case !w.waiting:

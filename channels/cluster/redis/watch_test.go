@@ -131,7 +131,7 @@ func (p *played) play(step string) {
 	case "kept":
 		a.onMessage(string(appendKeptTail(appendField(origin(kindKept), seq), &cluster.Publication{Payload: []byte(step)})))
 	case "answer":
-		a.tell(p.channel, p.topic, 0, seqOf(seq), func() { p.teller.heard = append(p.teller.heard, step) })
+		a.tell(p.channel, p.topic, 0, seqOf(seq), false, func() { p.teller.heard = append(p.teller.heard, step) })
 	case "unwatch":
 		a.unwatch(p.channel, p.topic, 0)
 	default:

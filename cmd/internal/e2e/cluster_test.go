@@ -213,14 +213,18 @@ func TestClusterOutlivesAHangingRedis(t *testing.T) {
 	t.Parallel()
 	r := startRedis(t)
 	s := nodes(t, r, 2, nil)
-	ann, bob, carol := open(t, s[0]), open(t, s[0]), open(t, s[1])
+	ann, bob, carol, dan := open(t, s[0]), open(t, s[0]), open(t, s[1]), open(t, s[0])
 	ann.join(t, "presence-room", memberOf("ann"))
-	bob.join(t, "presence-room", memberOf("bob"))
-	ann.expectEvent(t, added, "presence-room", memberOf("bob"))
+	for k, name := range map[*socket]string{bob: "bob", dan: "dan"} {
+		k.join(t, "presence-room", memberOf(name))
+		ann.expectEvent(t, added, "presence-room", memberOf(name))
+	}
 	carol.join(t, "presence-room", memberOf("carol"))
 	ann.expectEvent(t, added, "presence-room", memberOf("carol"))
 
 	r.signal(t, syscall.SIGSTOP)
+	dan.close(t) // before anybody knows that Redis hangs
+	ann.expectEvent(t, removed, "presence-room", `{"user_id":"dan"}`)
 	for _, by := range s {
 		eventually(t, "/ready tells of the outage", func() bool {
 			return strings.Contains(request(t, http.MethodGet, by.url("/ready"), "").body, "degraded")
@@ -235,7 +239,17 @@ func TestClusterOutlivesAHangingRedis(t *testing.T) {
 		})
 		by.api().eventually(t, "/channels/presence-room/users", "", `{"users":[{"id":"ann"},{"id":"carol"}]}`)
 	}
-	carol.expectEvent(t, removed, "presence-room", `{"user_id":"bob"}`)
+	gone := map[string]bool{}
+	for range 2 {
+		e := decode(t, carol.next(t))
+		if e.Event != removed {
+			t.Fatalf("carol is told %s %s", e.Event, e.Data)
+		}
+		gone[e.text(t)] = true
+	}
+	if !gone[`{"user_id":"bob"}`] || !gone[`{"user_id":"dan"}`] {
+		t.Errorf("carol is told of %v, want bob and dan", gone)
+	}
 	mark(t, s[1], "presence-room", "After", ann, carol)
 }
 
