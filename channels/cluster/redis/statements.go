@@ -22,7 +22,7 @@ const (
 
 	// Redis runs a pipeline in one go, and everybody else waits: nodes that state
 	// everything again at the same time must get their answers within the timeout.
-	maxPipelineStatements = 1024
+	maxPipelineStatements = 256
 
 	maxCallStatements = 128 // in one call of stateScript, to keep it short
 	maxCalls          = 64  // in one pipeline
