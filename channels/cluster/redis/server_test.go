@@ -142,22 +142,8 @@ func (s *server) info(name string) int64 {
 	return n
 }
 
-// usec returns the microseconds that Redis spent in a command since its statistics
-// were reset.
-func (s *server) usec(command string) float64 {
-	s.t.Helper()
-	_, rest, _ := strings.Cut(s.text("INFO", "commandstats"), "cmdstat_"+command+":")
-	_, rest, _ = strings.Cut(rest, "usec=")
-	value, _, _ := strings.Cut(rest, ",")
-	n, err := strconv.ParseFloat(value, 64)
-	if err != nil {
-		s.t.Fatalf("%s: %v", command, err)
-	}
-	return n
-}
-
-// cpu returns the microseconds of CPU that Redis has used since it was started: on
-// a busy host they say more than usec.
+// cpu returns the microseconds of CPU that Redis has used since it was started. On a
+// busy host they say more than what it tells of a command, which has waits in it.
 func (s *server) cpu() float64 {
 	s.t.Helper()
 	sum := 0.0
