@@ -66,6 +66,12 @@ func (d *Directory) Disconnect(edges Edges) {
 			}
 			s.disconnect(c)
 		}
+		for _, c := range s.occupied {
+			if c.roster == nil { // the others' subscriptions are gone
+				edges.Counted(c.name, int(c.subscriptions), c.interest)
+			}
+		}
+		d.left.Add(-int64(len(s.left)))
 		s.link, s.edges, s.cut, s.left = nil, edges, false, nil
 		s.mu.Unlock()
 	}
