@@ -339,10 +339,7 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 		left = left[len(batch):]
 		calls := make([]call, len(batch))
 		for i, b := range batch {
-			calls[i] = call{purgeScript, a.names.base[b], []string{
-				s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)), node, decimal(incarnation),
-				strconv.Itoa(maxPurged), a.options.owed(),
-			}}
+			calls[i] = a.purgeCall(s, b, node, incarnation)
 		}
 		results, err := s.eval(ctx, calls)
 		if err != nil {
@@ -359,6 +356,13 @@ func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnatio
 		}
 	}
 	return nil
+}
+
+func (a *Adapter) purgeCall(s *session, bucket int, node string, incarnation uint64) call {
+	return call{purgeScript, a.names.base[bucket], []string{
+		s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)), node, decimal(incarnation),
+		strconv.Itoa(maxPurged), a.options.owed(),
+	}}
 }
 
 // purged tells the edges and counts of one call of purgeScript.

@@ -18,6 +18,7 @@ type proxy struct {
 	conns   map[net.Conn]bool
 	down    bool // accepts and closes at once
 	stalled bool // passes nothing on
+	mute    bool // passes no answers on
 	closed  bool
 	delay   time.Duration
 }
@@ -58,12 +59,12 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns[in], p.conns[out] = true, true
 		p.mu.Unlock()
-		p.group.Go(func() { p.pass(in, out) })
-		p.group.Go(func() { p.pass(out, in) })
+		p.group.Go(func() { p.pass(in, out, false) })
+		p.group.Go(func() { p.pass(out, in, true) })
 	}
 }
 
-func (p *proxy) pass(from, to net.Conn) {
+func (p *proxy) pass(from, to net.Conn, answers bool) {
 	defer p.drop(from, to)
 	buf := make([]byte, 32<<10)
 	for {
@@ -72,7 +73,7 @@ func (p *proxy) pass(from, to net.Conn) {
 			return
 		}
 		p.mu.Lock()
-		for p.stalled && !p.closed {
+		for (p.stalled || p.mute && answers) && !p.closed {
 			p.changed.Wait()
 		}
 		delay := p.delay
