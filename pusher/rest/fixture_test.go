@@ -223,10 +223,13 @@ func (f *fixture) raw(methods, text string) []response {
 	return converse(f.t, conn, methods, text)
 }
 
+// stormPatience is how long an answer may take. Thousands wait for each other in a storm, and
+// the race detector and a busy test host are slow.
+const stormPatience = 5 * time.Minute
+
 func converse(t *testing.T, conn net.Conn, methods, text string) []response {
 	t.Helper()
-	// Long, since thousands of these wait for each other in a storm.
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(stormPatience)); err != nil {
 		t.Fatal(err)
 	}
 	go func() { _, _ = io.WriteString(conn, text) }()
