@@ -11,10 +11,11 @@
 --   :p:NODE   the last number that a node gave to a kept publication
 --   :i:INC:h  cids held by an incarnation, :i:INC:s its seats as cid and user; :H and
 --             :S those whose edges go into the journal
---   :w        edge -> incarnation that has to tell it, a space, its number: arrivals
---             until that is done, leaves as long as an arrival may undo them
---   :w:INC    journal of an incarnation: number and edge -> when it is due, in ms,
---             infinite once it is told. An edge is a byte for its kind, cid and user
+--   :w        edge -> incarnation that has to tell it, a space, its number, until
+--             that is done or it was undone
+--   :w:INC    journal of an incarnation: number and edge -> when it is due, in ms;
+--             infinite once it was handed out to be told, and minus infinite where it
+--             was to an incarnation before. An edge is a byte for its kind, cid and user
 --   :d        incarnations that were cleaned up -> when
 --   :r:CALLER number of the caller's last call, and its answer
 local base = KEYS[1]
@@ -112,33 +113,54 @@ local function remember(caller, call, answer)
 end
 
 local maxJournal = 65536 -- of one incarnation in a bucket
+local retry = 500 -- ms until an edge that waits behind another is looked at again
 
 local function milliseconds()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
+-- handedOut reports whether an entry with that score may have been told.
+local function handedOut(score) return score == 'inf' or score == '-inf' end
+
 -- note puts an edge into the journal, to be told by inc, a leave after that many
--- milliseconds. It returns the kind plus 8; 0 when an arrival undid a leave; the kind
--- alone when the journal is full, so that the edge is told at once and by nobody else.
+-- milliseconds. It returns the kind plus 8, and 16 more for an arrival that waits behind
+-- a leave that is being told; 0 when the edge undid the one before it, which was not
+-- told; the kind alone when the journal is full, so that the edge is told at once and by
+-- nobody else.
 local function note(inc, back, kind, seq, cid, user)
   if kind == 0 then return 0 end
-  local w, edge = base .. ':w', string.char(kind) .. cid .. user
-  local own = w .. ':' .. inc
-  if kind % 2 == 1 then
-    local leave = string.char(kind + 1) .. cid .. user
-    local left = redis.call('HGET', w, leave)
-    if left then
-      local by, number = string.match(left, '^(.*) (%d+)$')
-      redis.call('HDEL', w, leave)
-      redis.call('ZREM', w .. ':' .. by, number .. leave)
-      return 0
+  local w, edge, came = base .. ':w', string.char(kind) .. cid .. user, kind % 2 == 1
+  local own, due, waits = w .. ':' .. inc, '+inf', 0
+  local function noted(k)
+    local other = string.char(k) .. cid .. user
+    local by, number = string.match(redis.call('HGET', w, other) or '', '^(.*) (%d+)$')
+    return by, number, other
+  end
+  local function undo(by, number, other)
+    redis.call('HDEL', w, other)
+    redis.call('ZREM', w .. ':' .. by, number .. other)
+    return 0
+  end
+  if came then
+    local by, number, leave = noted(kind + 1)
+    if by then
+      if not handedOut(redis.call('ZSCORE', w .. ':' .. by, number .. leave)) then return undo(by, number, leave) end
+      due, waits = milliseconds() + retry, 16
+    end
+  else
+    due = milliseconds() + back
+    local by, number, arrival = noted(kind - 1)
+    local _, left
+    if by then _, left = noted(kind) end
+    if left and tonumber(left) < tonumber(number) then
+      return undo(by, number, arrival) -- it waits behind the leave before this one
     end
   end
   if redis.call('ZCARD', own) >= maxJournal then return kind end
   redis.call('HSET', w, edge, inc .. ' ' .. seq)
-  redis.call('ZADD', own, kind % 2 == 1 and '+inf' or milliseconds() + back, seq .. edge)
-  return kind + 8
+  redis.call('ZADD', own, due, seq .. edge)
+  return kind + 8 + waits
 end
 
 -- parts returns the number, the edge, its kind, cid and user of an entry.

@@ -13,8 +13,13 @@ import (
 
 const (
 	// inJournal is added to the kind of an edge that a script has put into the
-	// journal.
-	inJournal = 8
+	// journal, and behindLeave to one that must not be told yet: another node may be
+	// telling the leave before it.
+	inJournal   = 8
+	behindLeave = 16
+
+	// retryAfter is when such an edge is looked at; common.lua has it as retry.
+	retryAfter = 500 * time.Millisecond
 
 	// A call of journalScript forgets and returns up to maxEntries, and a pipeline has
 	// up to maxJournalCalls: some milliseconds of Redis.
@@ -225,10 +230,15 @@ func (a *Adapter) tellNoted(topic uint32, epoch uint64, l ledger, e cluster.Edge
 	})
 }
 
-// noted takes an edge that a script has put into the journal of this node.
-func (a *Adapter) noted(t told, epoch uint64, kind cluster.EdgeKind, seq uint64) {
+// noted takes an edge that a script has put into the journal of this node. flags are
+// those of inJournal.
+func (a *Adapter) noted(t told, epoch uint64, kind cluster.EdgeKind, flags int64, seq uint64) {
 	bucket := bucketOf(t.topic)
-	if kind == cluster.Vacated || kind == cluster.MemberRemoved {
+	switch {
+	case flags&behindLeave != 0:
+		a.journal.lookIn(bucket, retryAfter)
+		return
+	case kind == cluster.Vacated || kind == cluster.MemberRemoved:
 		a.journal.lookIn(bucket, a.options.HoldBack)
 		return
 	}

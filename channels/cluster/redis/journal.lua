@@ -18,15 +18,15 @@ end
 local now, answer = milliseconds(), {-1}
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', own, '-inf', now, 'LIMIT', 0, limit)) do
   local seq, edge, kind, cid, user = parts(entry)
-  if kind % 2 == 0 and redis.call('HEXISTS', w, string.char(kind - 1) .. cid .. user) == 1 then
-    -- Another incarnation has not told yet that it came.
-    redis.call('ZADD', own, now + 500, entry)
+  local opposite = string.char(kind % 2 == 1 and kind + 1 or kind - 1) .. cid .. user
+  local before = string.match(redis.call('HGET', w, opposite) or '', '%d+$')
+  if before and tonumber(before) < tonumber(seq) then
+    redis.call('ZADD', own, now + retry, entry) -- another incarnation has not told it yet
   else
-    if kind % 2 == 0 and mine(seq, edge) then redis.call('HDEL', w, edge) end
     redis.call('ZADD', own, '+inf', entry)
     answer[#answer + 1] = entry
   end
 end
 local first = redis.call('ZRANGE', own, 0, 0, 'WITHSCORES')
-if first[2] and first[2] ~= 'inf' then answer[1] = math.max(0, first[2] - now) end
+if first[2] and first[2] ~= 'inf' then answer[1] = math.max(0, (tonumber(first[2]) or 0) - now) end
 return remember(caller .. 'w', call, answer)

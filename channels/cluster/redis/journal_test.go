@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -180,12 +182,107 @@ func TestWhoCameBackStaysTheLastWord(t *testing.T) {
 	dying.Unseat(c, "ann")
 	first.until(t, "the leave is being told", func() bool { return len(first.decided) == 2 })
 	other.Seat(c, user("ann"))
-	expectWords(t, c, "+ann", second)
+	second.until(t, "seated", func() bool { return second.seated["ann"] != 0 })
 	dying.stop()
+	expectWords(t, c, "+ann", second)
 	emptied(t, s, second)
 	if got := words(c, second); len(got) != 1 {
 		t.Errorf("the other node told %v, want only that ann came", got)
 	}
+}
+
+// inTurn is a listener that notes whether open was set when somebody came.
+type inTurn struct {
+	*listener
+	open  atomic.Bool
+	early atomic.Int32
+}
+
+func (i *inTurn) Decided(e cluster.Edge) {
+	if e.Kind == cluster.MemberAdded && !i.open.Load() {
+		i.early.Add(1)
+	}
+	i.listener.Decided(e)
+}
+
+// TestWhoComesBackWhileALeaveIsToldIsToldAfterIt: at another node, to which the
+// telling node must not come second. Who is gone again meanwhile was never back.
+func TestWhoComesBackWhileALeaveIsToldIsToldAfterIt(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		flips int
+		want  string
+	}{
+		{"back", 1, "+ann occupied -ann vacated +ann occupied"},
+		{"back and gone", 2, "+ann occupied -ann vacated"},
+		{"back, gone and back", 3, "+ann occupied -ann vacated +ann occupied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := startServer(t)
+			o := s.owed(t, -1)
+			o.Lease, o.Timeout = 20*time.Second, 10*time.Second // a busy test host is no outage
+			slow, first := newAdapter(t, o), &gated{newListener(), make(chan struct{}, 2)}
+			if err := slow.Start(t.Context(), first); err != nil {
+				t.Fatal(err)
+			}
+			pass := sync.OnceFunc(func() { close(first.gate) })
+			t.Cleanup(pass)
+			other, second := newAdapter(t, o), &inTurn{listener: newListener()}
+			if err := other.Start(t.Context(), second); err != nil {
+				t.Fatal(err)
+			}
+			c := named("presence-room")
+			first.gate <- struct{}{}
+			first.gate <- struct{}{} // two pass
+			slow.Seat(c, user("ann"))
+			slow.Hold(c, 1, false)
+			expectWords(t, c, "+ann occupied", first.listener)
+			slow.Unseat(c, "ann")
+			slow.Hold(c, 0, false)
+			topic := slow.names.topic(c)
+			ledger := slow.names.base[bucketOf(topic)] + ":w:" + incarnationName{slow.node, slow.incarnation.Load()}.String()
+			unlocked(t, first.listener, "the leaves are being told", func() bool {
+				return len(s.list("ZRANGEBYSCORE", ledger, "+inf", "+inf")) == 2 && len(words(c, first.listener)) == 3
+			})
+			for i := range test.flips {
+				if i%2 == 0 {
+					other.Seat(c, user("ann"))
+					other.Hold(c, 1, false)
+				} else {
+					other.Unseat(c, "ann")
+					other.Hold(c, 0, false)
+				}
+			}
+			if err := other.flusher(topic).wait(t.Context(), other.session.Load()); err != nil {
+				t.Fatal(err)
+			}
+			second.open.Store(true)
+			pass()
+			emptied(t, s, second.listener)
+			expectWords(t, c, test.want, first.listener, second.listener)
+			if n := second.early.Load(); n != 0 {
+				t.Errorf("%d were told to be back while their leave was being told", n)
+			}
+		})
+	}
+}
+
+// TestALeaveThatIsMadeUpForLeavesNothingBehind: what was stated all the same, another
+// node ends.
+func TestALeaveThatIsMadeUpForLeavesNothingBehind(t *testing.T) {
+	s := startServer(t)
+	o := s.owed(t, -1)
+	o.Lease, o.Timeout = time.Hour, 10*time.Second // nothing is inherited by its end
+	late, l := join(t, o)
+	c := named("presence-room")
+	late.Seat(c, user("ann"))
+	expectWords(t, c, "+ann", l)
+	late.closing.Store(true)
+	late.leaveLate(t.Context(), late.session.Load())
+	late.stop()
+	<-late.finished
+	_, heir := join(t, o)
+	expectWords(t, c, "-ann", heir)
 }
 
 func TestWhatANodeThatLeavesCannotTellOthersTell(t *testing.T) {

@@ -34,16 +34,18 @@ local function takeOver()
     local seq, edge, kind, cid, user = parts(taken[i])
     redis.call('ZREM', from, taken[i])
     local noted = redis.call('HGET', w, edge) == inc .. ' ' .. seq
-    if noted then redis.call('HSET', w, edge, by .. ' ' .. seq) end
-    local due = taken[i + 1]
-    if due == 'inf' then due = 0 end
+    local due, told = taken[i + 1], handedOut(taken[i + 1])
+    if told then due = '-inf' end
     local _, app = struct.unpack('>Ic0Ic0', cid)
-    -- A leave that may have been told. Whoever has come back since was told to be
+    -- A leave that may have been told. Whoever has come back since is told to be
     -- there, and that must stay the last word.
-    local returned = not noted and kind % 2 == 0 and
+    local returned = told and kind % 2 == 0 and
       (kind == 4 and redis.call('HEXISTS', base .. ':m:' .. cid, user) or
       kind == 2 and redis.call('HEXISTS', base .. ':o:' .. app, cid)) == 1
-    if not returned then
+    if returned then
+      if noted then redis.call('HDEL', w, edge) end
+    else
+      if noted then redis.call('HSET', w, edge, by .. ' ' .. seq) end
       redis.call('ZADD', to, due, taken[i])
       answer[2] = 1
     end

@@ -153,11 +153,11 @@ func (a *Adapter) run(ctx context.Context, first *session) {
 }
 
 // leaveLate makes up for a Leave that found no session because this one was just
-// about to begin.
+// about to begin. Did it find this one, and fail, another node ends what was stated.
 func (a *Adapter) leaveLate(ctx context.Context, s *session) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if _, err := a.askLease(ctx, s, "leave", ""); err != nil {
+	if _, err := a.askLease(ctx, s, "bequeath", ""); err != nil {
 		a.options.Logger.Debug("the lease was not given back", "error", err)
 	}
 }

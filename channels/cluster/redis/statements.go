@@ -376,7 +376,8 @@ func (a *Adapter) opOf(t *told) string {
 func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rueidis.RedisMessage) {
 	d := a.deliverer
 	if kind&inJournal != 0 {
-		a.noted(t, epoch, cluster.EdgeKind(kind&^inJournal), seq)
+		flags := kind & (inJournal | behindLeave)
+		a.noted(t, epoch, cluster.EdgeKind(kind&^flags), flags, seq)
 	} else if kind != 0 {
 		e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
 		switch t.op {
