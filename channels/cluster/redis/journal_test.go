@@ -277,6 +277,7 @@ func TestALeaveThatIsMadeUpForLeavesNothingBehind(t *testing.T) {
 	c := named("presence-room")
 	late.Seat(c, user("ann"))
 	expectWords(t, c, "+ann", l)
+	emptied(t, s, l)
 	late.closing.Store(true)
 	late.leaveLate(t.Context(), late.session.Load())
 	late.stop()

@@ -128,14 +128,16 @@ func TestOutboxGoesOnWhenItsNodeHasLeft(t *testing.T) {
 
 func TestOutboxOfADeadNodeIsTakenOver(t *testing.T) {
 	s := startServer(t)
-	sender, _ := join(t, s.options(t))
-	other, _ := join(t, s.options(t))
+	o := s.options(t)
+	o.Lease, o.Timeout = 6*time.Second, 3*time.Second // a busy test host is no outage
+	sender, _ := join(t, o)
+	other, _ := join(t, o)
 	q, r := openQueue(t, sender, OutboxOptions{}), openQueue(t, other, OutboxOptions{})
 	put(t, q, "one")
 	first := slices.Clone(peek(t, q, 10, 100))
 	put(t, r, "two")
 	// While the sender works, longer than a lease, nobody else sends.
-	busy, cancel := context.WithTimeout(t.Context(), 2*sender.options.Lease)
+	busy, cancel := context.WithTimeout(t.Context(), o.Lease*3/2)
 	defer cancel()
 	if got, err := r.Peek(busy, 10, 100); err == nil {
 		t.Fatalf("another node sends too: %v", events(got))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"resound/channels/cluster"
 )
@@ -13,7 +14,9 @@ import (
 // into every other.
 func TestAListIsReadInPages(t *testing.T) {
 	s := startServer(t)
-	a, l := join(t, s.options(t))
+	o := s.options(t)
+	o.Lease, o.Timeout = 20*time.Second, 10*time.Second // a busy test host is no outage
+	a, l := join(t, o)
 	const crowded, paged = 7, 5 * pageRows
 	var want []string
 	inOne := 0

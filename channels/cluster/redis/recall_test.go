@@ -106,6 +106,7 @@ func TestWhatACleanerEndedAndDidNotHearIsTold(t *testing.T) {
 	dead.Seat(c, user("ann"))
 	dead.Hold(c, 1, false)
 	expectWords(t, c, "+ann occupied", first)
+	emptied(t, s, first)
 	session := cleaner.session.Load()
 	bucket := bucketOf(dead.names.topic(c))
 	if _, err := session.eval(t.Context(), []call{cleaner.purgeCall(session, bucket, dead.node, dead.incarnation.Load())}); err != nil {
