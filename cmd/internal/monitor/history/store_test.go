@@ -429,6 +429,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a long line", `{"` + strings.Repeat("a", maxLineBytes) + `":1}`, "too long"},
 		{"infinity", "step_seconds,time,series,value\n10,1700002800,a,Inf\n", "not finite"},
 		{"no number", "step_seconds,time,series,value\n10,1700002800,a,x\n", "line 2"},
+		{"a number cut short", "step_seconds,time,series,value\n10,1700002800,a,1\n10,1700002800,b,123", "line 3: the file is torn"},
 		{"a record of three", "step_seconds,time,series,value\n10,1700002800,a\n", "wrong number of fields"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
