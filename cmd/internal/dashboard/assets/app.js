@@ -333,14 +333,19 @@ function redraw() {
   load(seconds)
 }
 
+// The history is asked for again when a chart of it may have changed visibly: a month
+// of it costs the server much more than the last hour.
 let asked = 0
+let stale = 0 // when the charts are to be loaded again, by performance.now
 async function load(seconds) {
   const mine = ++asked
+  stale = performance.now() + 10000
   const query = new URLSearchParams({ seconds })
   for (const c of charts) for (const s of c.chart.series) query.append('series', s.name)
   try {
     const answer = await ask(`history?${query}`)
     if (mine !== asked) return
+    stale = performance.now() + Math.max(10, answer.step_seconds / 10) * 1000
     note('charts-note', '')
     charts.forEach((c) => c.draw(answer.times, answer.series))
   } catch (error) {
@@ -384,7 +389,7 @@ const httpErrors = (s) => s.http.responses[4] + s.http.responses[5]
 
 $('range').addEventListener('change', redraw)
 $('scope').addEventListener('change', redraw)
-setInterval(() => { if ($('range').value !== '0') redraw() }, 10000)
+setInterval(() => { if ($('range').value !== '0' && performance.now() >= stale) redraw() }, 5000)
 
 // Channels.
 

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -411,6 +413,36 @@ func TestImportKeepsWhatIsThere(t *testing.T) {
 	want := map[string]float64{"here": 1, "both": 2, "there": 2}
 	if got := all(t, s, FineStep); len(got) != 1 || !reflect.DeepEqual(got[0].Values, want) {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestSeriesThatNobodyAskedForAreNotRead(t *testing.T) {
+	s, c := newStore(t, Options{})
+	values := make(map[string]float64)
+	for i := range 100 {
+		values[fmt.Sprintf("%d/messages_received", i)] = float64(i)
+	}
+	const points = 50
+	for i := range int64(points) {
+		s.addAt(t, c, i*FineStep, values)
+	}
+	want := map[string]float64{"7/messages_received": 7, "99/messages_received": 99}
+	names := append(slices.Collect(maps.Keys(want)), "missing")
+	read := func() {
+		n := 0
+		err := s.EachOf(t.Context(), FineStep, begin, c.now(), names, func(p *Point) error {
+			if n++; !maps.Equal(p.Values, want) {
+				t.Errorf("got %v, want %v", p.Values, want)
+			}
+			return nil
+		})
+		if err != nil || n != points {
+			t.Errorf("got %d points, %v, want %d", n, err, points)
+		}
+	}
+	// A month is 44,640 points, and a page that shows it asks for all of them.
+	if got := testing.AllocsPerRun(10, read) / points; got > 10 {
+		t.Errorf("got %.0f allocations a point, want no more than 10", got)
 	}
 }
 
