@@ -79,27 +79,33 @@ func TestDashboardInChromium(t *testing.T) {
 		"RESOUND_DASHBOARD_PASSWORD": password,
 		"RESOUND_MONITORING_STORAGE": filepath.Join(t.TempDir(), "history.db"),
 	}
-	s := start(t, startOptions{env: env, args: append([]string{"--path", "/ws"}, anyPort...)})
+	s := startCommanded(t, startOptions{env: env, args: append([]string{"--path", "/ws"}, anyPort...)})
 	const page = "dashboard"
 	b.do(t, "open", arguments{"client": page, "url": s.url("/reverb")})
 	b.fill(t, page, "#password", "wrong")
 	b.click(t, page, "button")
+	b.text(t, page, `#wrong:has-text("not the password")`)
 	b.fill(t, page, "#password", password)
 	b.click(t, page, "button")
 	b.text(t, page, "#state.good")
 	b.expectFocus(t, page, []string{"Tab", "Enter", "Tab", "Tab"}, []string{"a Skip to the figures", "figures", "scope", "range"})
 
 	for i := range 12 {
-		c := open(t, s)
+		c := open(t, s.server)
 		c.join(t, "orders."+fmt.Sprint(i%3), "")
 		c.join(t, "presence-chat", fmt.Sprintf(`{"user_id":"user-%d"}`, i))
 	}
-	reader := open(t, s)
+	reader := open(t, s.server)
 	reader.join(t, "orders.7", "")
 	s.api().post(t, "/metrics", json.RawMessage(`[{"name":"orders_open","value":42},{"name":"orders_paid","value":3,"type":"counter"}]`), `{}`)
 	b.text(t, page, `#tiles dd:has-text("13")`)
 	b.text(t, page, `#largest td:text-is("presence-chat")`)
 	b.text(t, page, `#custom td:text-is("orders_open")`)
+	memory := regexp.MustCompile(`Memory +\S+ \S+ (of \S+ \S+)`).FindStringSubmatch(s.run(t, "status"))
+	if memory == nil {
+		t.Fatal("status shows no memory")
+	}
+	b.text(t, page, fmt.Sprintf(`#tiles dd:has-text("%s")`, memory[1])) // no other unit than there
 
 	b.click(t, page, "#tail button")
 	b.text(t, page, `#tail-note:text-is("watching")`)

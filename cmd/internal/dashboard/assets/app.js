@@ -6,11 +6,12 @@ const $ = (id) => document.getElementById(id)
 
 const count = (n) => Math.round(n).toLocaleString('en')
 const rate = (n) => (n >= 100 ? count(n) : n.toLocaleString('en', { maximumFractionDigits: 1 }))
+// As resound status writes them.
 const bytes = (n) => {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB']
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let i = 0
-  for (; n >= 1024 && i < units.length - 1; i++) n /= 1024
-  return `${n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 1 : 0 })} ${units[i]}`
+  for (; n >= 999.5 && i < units.length - 1; i++) n /= 1000
+  return `${n.toLocaleString('en', { maximumSignificantDigits: 3 })} ${units[i]}`
 }
 const percent = (n) => `${n.toLocaleString('en', { maximumFractionDigits: 1 })} %`
 const milliseconds = (s) => `${(1000 * s).toLocaleString('en', { maximumFractionDigits: 0 })} ms`
@@ -277,7 +278,7 @@ const nodeCharts = [
   { title: 'Channels', format: count, series: [{ name: 'channels', label: 'occupied' }] },
   { title: 'Errors a second', format: rate, series: [{ name: 'errors', label: 'told to clients' }, { name: 'http_errors', label: 'HTTP 4xx, 5xx' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 const appCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
@@ -290,7 +291,7 @@ const peerCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
   { title: 'Messages a second', format: rate, series: [{ name: 'messages_received', label: 'in' }, { name: 'messages_sent', label: 'out' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 
 let charts = []
