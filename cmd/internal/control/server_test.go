@@ -333,7 +333,7 @@ func TestDocListsEveryRoute(t *testing.T) {
 		t.Fatal("got no route")
 	}
 	for _, r := range routes {
-		if !regexp.MustCompile(`(?m)^//\t`+r[1]+` +`+r[2]+`\b`).Match(doc) {
+		if !regexp.MustCompile(`(?m)^//\t` + r[1] + ` +` + r[2] + `\b`).Match(doc) {
 			t.Errorf("doc.go lacks %s %s", r[1], r[2])
 		}
 	}
