@@ -40,7 +40,7 @@ func (m *million) startServers() error {
 		return err
 	}
 	app := newApp()
-	environment := append(spawnEnvironment(os.Environ(), app),
+	environment := append(append([]string{historyHere}, spawnEnvironment(os.Environ(), app)...),
 		"RESOUND_REUSE_PORT=true", "REVERB_APP_PING_INTERVAL="+m.settings.PingInterval.String())
 	m.progress("starting %d server processes on port %d", m.plan.servers, port)
 	for range m.plan.servers {

@@ -57,6 +57,7 @@ func (r *run) spawn() (spawned, error) {
 			return spawned{}, err
 		}
 	}
+	command.Env = append([]string{historyHere}, command.Env...)
 	for attempt := 1; ; attempt++ {
 		port, err := freePort()
 		if err != nil {
@@ -116,6 +117,11 @@ func (r *run) spawnPlace() (path, folder string, err error) {
 	r.closers = append(r.closers, func() { _ = os.RemoveAll(folder) })
 	return path, folder, nil
 }
+
+// historyHere keeps a server's history in the folder it runs in: by default it would
+// stay in the user's cache directory, one for each port that a run happened to find.
+// It goes before the caller's environment, which wins.
+const historyHere = "RESOUND_MONITORING_STORAGE=history.db"
 
 // newApp returns credentials nobody else has.
 func newApp() wire.App {

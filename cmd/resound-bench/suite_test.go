@@ -53,9 +53,15 @@ func TestSuite(t *testing.T) {
 			t.Parallel()
 			file := filepath.Join(t.TempDir(), "result.json")
 			args := append(strings.Fields(scenario.args), "--spawn", server, "--json", file, "--timeout", "2m")
-			out, err := exec.CommandContext(t.Context(), generator, args...).CombinedOutput()
+			cmd := exec.CommandContext(t.Context(), generator, args...)
+			cache := t.TempDir()
+			cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+cache)
+			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
+			}
+			if left, _ := filepath.Glob(filepath.Join(cache, "resound", "*")); len(left) > 0 {
+				t.Errorf("the servers left %q in the user's cache", left)
 			}
 			b, err := os.ReadFile(file)
 			if err != nil {

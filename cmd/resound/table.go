@@ -129,11 +129,15 @@ func checkLimit(limit int) error {
 	return nil
 }
 
-// writeCount writes how many rows there are below those that are shown.
+// writeCount writes how many rows there are below those that are shown. what is their
+// plural.
 func writeCount(out io.Writer, shown, all int, what string) error {
 	more := ""
 	if all > shown {
 		more = fmt.Sprintf("… and %s more\n", count(all-shown))
+	}
+	if all == 1 {
+		what = strings.TrimSuffix(what, "s")
 	}
 	_, err := fmt.Fprintf(out, "%s\n%s %s\n", more, count(all), what)
 	return err

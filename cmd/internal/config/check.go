@@ -45,7 +45,7 @@ func (c *Config) checkServer(r *report) {
 	}
 	c.checkProxies(r)
 	c.checkScaling(r)
-	s.Monitoring.checkAlerts(r)
+	s.Monitoring.checkAlerts(c.Apps, r)
 	if s.MaxOutboundBytes > 0 && int64(s.MaxOutboundBytes) < s.MaxRequestBytes {
 		r.warn(serverSection+"max_outbound_bytes",
 			formatNumber(int64(s.MaxOutboundBytes))+" is less than max_request_size "+formatNumber(s.MaxRequestBytes)+

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/mail"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,6 +22,23 @@ func alertPath(name string) string { return alertSection + "." + name + "." }
 //
 // Reverb: its documentation has high_connection_count.
 var alertMetrics = map[string]string{"high_connection_count": "connections"}
+
+// Series that an alert can watch, as the history names them: those of the node, and
+// those of an app behind its id and a slash. Custom metrics are ID/custom/NAME.
+var (
+	NodeSeries = []string{
+		"channels", "connections", "connections_opened", "cpu_percent", "errors", "goroutines", "http_errors", "http_requests",
+		"lag_seconds", "mailbox_items", "memory_bytes", "messages_received", "messages_sent", "refusals", "slow_connections",
+	}
+	AppSeries = []string{"channels", "connections", "events_triggered", "messages_received", "messages_sent", "subscriptions"}
+)
+
+const (
+	customSeries = "custom/"
+
+	// otherApps stands for the apps that have no series of their own.
+	otherApps = "other apps"
+)
 
 // Channels of an alert.
 const (
@@ -103,7 +122,7 @@ func (l *loader) alerts(server map[string]any) []Alert {
 }
 
 // checkAlerts reports alerts that could not begin, end or be told.
-func (m *Monitoring) checkAlerts(r *report) {
+func (m *Monitoring) checkAlerts(apps []App, r *report) {
 	if len(m.Alerts) > maxAlerts {
 		r.fail("%s: %d alerts, the most there may be are %d", alertSection, len(m.Alerts), maxAlerts)
 	}
@@ -114,6 +133,8 @@ func (m *Monitoring) checkAlerts(r *report) {
 		path := alertPath(a.Name)
 		if a.Metric == "" {
 			r.fail("%smetric is required", path)
+		} else if wrong := wrongMetric(a.Metric, apps); wrong != "" {
+			r.warn(path+"metric", wrong+": the alert never begins")
 		}
 		switch {
 		case a.Threshold == nil:
@@ -134,4 +155,21 @@ func (m *Monitoring) checkAlerts(r *report) {
 			r.fail("%smonitoring.channels.email.to: %q is not a mail address", serverSection, shorten(to))
 		}
 	}
+}
+
+// wrongMetric says why a metric is none that the history ever has, or nothing.
+func wrongMetric(metric string, apps []App) string {
+	id, name, ofApp := strings.Cut(metric, "/")
+	known := AppSeries
+	if !ofApp {
+		name, known = metric, NodeSeries
+	}
+	custom, isCustom := strings.CutPrefix(name, customSeries)
+	switch {
+	case ofApp && id != otherApps && !slices.ContainsFunc(apps, func(a App) bool { return a.ID == id }):
+		return fmt.Sprintf("there is no app %q", shorten(id))
+	case ofApp && id != otherApps && isCustom && custom != "", slices.Contains(known, name):
+		return ""
+	}
+	return fmt.Sprintf("%q is no series of the history%s", shorten(metric), suggestion(name, known))
 }

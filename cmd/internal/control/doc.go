@@ -13,6 +13,7 @@
 //	POST /dashboard-link                a Link
 //	GET  /debug/pprof/                  profiles, where they are switched on
 //	POST /reload                        a Reloaded
+//	POST /restart                       another process takes over; a Restarted
 //	POST /stop                          ends when the node has
 //
 // # Ownership

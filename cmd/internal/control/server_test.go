@@ -8,7 +8,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -313,6 +315,26 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	} {
 		if got := c.explain(row.err).Error(); got != row.says {
 			t.Errorf("got %q, want %q", got, row.says)
+		}
+	}
+}
+
+func TestDocListsEveryRoute(t *testing.T) {
+	source, err := os.ReadFile("server.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes := regexp.MustCompile(`HandleFunc\("(GET|POST) (/[a-z-]+/?)`).FindAllStringSubmatch(string(source), -1)
+	if len(routes) == 0 {
+		t.Fatal("got no route")
+	}
+	for _, r := range routes {
+		if !regexp.MustCompile(`(?m)^//\t` + r[1] + ` +` + r[2] + `\b`).Match(doc) {
+			t.Errorf("doc.go lacks %s %s", r[1], r[2])
 		}
 	}
 }

@@ -229,7 +229,7 @@ func (d *Dashboard) login(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Too many wrong passwords. Try again in a minute.", status)
 	default:
 		d.options.Logger.Warn("a wrong password for the dashboard", "remote", r.RemoteAddr)
-		http.Redirect(w, r, d.options.Path+"/reverb?wrong=1", http.StatusSeeOther)
+		http.Redirect(w, r, d.options.Path+"/reverb#wrong", http.StatusSeeOther)
 	}
 }
 

@@ -75,7 +75,7 @@ func (d *Dashboard) history(w http.ResponseWriter, r *http.Request) {
 	now := d.options.Now()
 	c := newCharting(names, every)
 	from := now.Unix() - seconds
-	err = store.Each(d.life, step, time.Unix(from-from%every, 0), now, c.add)
+	err = store.EachOf(d.life, step, time.Unix(from-from%every, 0), now, names, c.add)
 	if err != nil {
 		fail(w, http.StatusServiceUnavailable, err.Error())
 		return

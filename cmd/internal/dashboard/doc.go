@@ -1,5 +1,6 @@
 // Package dashboard is the page at {path}/reverb: the figures of a node, live and
-// over time, its channels, a tail of its events, and a form that sends one.
+// over time, and of the nodes of its cluster, its channels, a tail of its events, and a
+// form that sends one.
 //
 //	browser --GET /reverb/live---> Snapshot and ranking, every two seconds (SSE)
 //	        --GET /reverb/history--> history.Store

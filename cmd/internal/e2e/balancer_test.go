@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +15,10 @@ import (
 	"testing"
 )
 
-const scripts = "../../../scripts"
+const (
+	scripts           = "../../../scripts"
+	dashboardPassword = "dashboard-password"
+)
 
 // tryOut runs scripts/cluster and returns the nginx and the nodes.
 func tryOut(t *testing.T) (script *process, front *server, nodes []*server) {
@@ -27,6 +32,7 @@ func tryOut(t *testing.T) (script *process, front *server, nodes []*server) {
 	skipWithout(t, missing)
 	env := testApp.environment()
 	env["RESOUND"], env["PATH"] = binary, os.Getenv("PATH")
+	env["RESOUND_DASHBOARD_PASSWORD"] = dashboardPassword
 	cmd := command(t, ".", env)
 	cmd.Path, cmd.Args = filepath.Join(scripts, "cluster"), []string{"cluster"}
 	script = launch(t, cmd)
@@ -74,7 +80,7 @@ func TestClusterBehindHAProxy(t *testing.T) {
 	t.Parallel()
 	needPackages(t)
 	path := needProgram(t, "haproxy")
-	all := nodes(t, startRedis(t), 3, nil)
+	all := nodes(t, startRedis(t), 3, map[string]string{"RESOUND_DASHBOARD_PASSWORD": dashboardPassword})
 	text, err := os.ReadFile(filepath.Join(scripts, "haproxy", "resound.cfg"))
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +106,32 @@ func TestClusterBehindHAProxy(t *testing.T) {
 	expectBalanced(t, front, all)
 }
 
+// expectLoggedIn logs a browser in at the dashboard of a cluster, and wants all of its
+// connections to reach the node that knows it.
+func expectLoggedIn(t *testing.T, front *server, nodes []*server) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := browser.PostForm(front.url("/reverb/login"), url.Values{"password": {dashboardPassword}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	for range 3 * len(nodes) {
+		answer, err := browser.Get(front.url("/reverb/session"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			t.Fatalf("GET /reverb/session = %d, want 200: the balancer sends a browser to another node than it is logged in at", answer.StatusCode)
+		}
+	}
+}
+
 // expectBalanced uses a cluster by what stands in front of it.
 func expectBalanced(t *testing.T, front *server, nodes []*server) {
 	t.Helper()
@@ -120,6 +152,8 @@ func expectBalanced(t *testing.T, front *server, nodes []*server) {
 	if status := front.status("/metrics"); status != http.StatusForbidden {
 		t.Errorf("GET /metrics = %d, want 403: the balancer passes neither Host nor X-Forwarded-For on", status)
 	}
+
+	expectLoggedIn(t, front, nodes)
 
 	// The requests of a client that speaks HTTP all reach the node that knows it.
 	a := serveApplication(t, testApp)

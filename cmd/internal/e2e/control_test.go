@@ -162,7 +162,7 @@ func TestWatchedConnections(t *testing.T) {
 	p := launch(t, command(t, c.dir, c.env, "connections", "--watch"))
 	p.expectOutput(t, `(?s)0 connections.*0 connections`)
 	open(t, c.server)
-	p.expectOutput(t, `1 connections`)
+	p.expectOutput(t, `1 connection\n`)
 	p.signal(t, syscall.SIGINT)
 	if code := p.wait(t); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C, want 0", code)

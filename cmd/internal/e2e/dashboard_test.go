@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,27 +79,33 @@ func TestDashboardInChromium(t *testing.T) {
 		"RESOUND_DASHBOARD_PASSWORD": password,
 		"RESOUND_MONITORING_STORAGE": filepath.Join(t.TempDir(), "history.db"),
 	}
-	s := start(t, startOptions{env: env, args: append([]string{"--path", "/ws"}, anyPort...)})
+	s := startCommanded(t, startOptions{env: env, args: append([]string{"--path", "/ws"}, anyPort...)})
 	const page = "dashboard"
 	b.do(t, "open", arguments{"client": page, "url": s.url("/reverb")})
 	b.fill(t, page, "#password", "wrong")
 	b.click(t, page, "button")
+	b.text(t, page, `#wrong:has-text("not the password")`)
 	b.fill(t, page, "#password", password)
 	b.click(t, page, "button")
 	b.text(t, page, "#state.good")
 	b.expectFocus(t, page, []string{"Tab", "Enter", "Tab", "Tab"}, []string{"a Skip to the figures", "figures", "scope", "range"})
 
 	for i := range 12 {
-		c := open(t, s)
+		c := open(t, s.server)
 		c.join(t, "orders."+fmt.Sprint(i%3), "")
 		c.join(t, "presence-chat", fmt.Sprintf(`{"user_id":"user-%d"}`, i))
 	}
-	reader := open(t, s)
+	reader := open(t, s.server)
 	reader.join(t, "orders.7", "")
 	s.api().post(t, "/metrics", json.RawMessage(`[{"name":"orders_open","value":42},{"name":"orders_paid","value":3,"type":"counter"}]`), `{}`)
 	b.text(t, page, `#tiles dd:has-text("13")`)
 	b.text(t, page, `#largest td:text-is("presence-chat")`)
 	b.text(t, page, `#custom td:text-is("orders_open")`)
+	memory := regexp.MustCompile(`Memory +\S+ \S+ (of \S+ \S+)`).FindStringSubmatch(s.run(t, "status"))
+	if memory == nil {
+		t.Fatal("status shows no memory")
+	}
+	b.text(t, page, fmt.Sprintf(`#tiles dd:has-text("%s")`, memory[1])) // no other unit than there
 
 	b.click(t, page, "#tail button")
 	b.text(t, page, `#tail-note:text-is("watching")`)
@@ -193,7 +201,11 @@ func TestHistoryCommands(t *testing.T) {
 	env := map[string]string{"RESOUND_MONITORING_STORAGE": "kept/history.db"}
 	c := startCommanded(t, startOptions{env: env})
 	eventually(t, "the first figures are kept", func() bool { return strings.Contains(c.run(t, "export"), `"connections":0`) })
-	text := c.run(t, "export", "--format", "json")
+	// An hour earlier than it is: what the other server adds on its own is beside it.
+	text := regexp.MustCompile(`"time":\d+`).ReplaceAllStringFunc(c.run(t, "export", "--format", "json"), func(found string) string {
+		at, _ := strconv.Atoi(strings.TrimPrefix(found, `"time":`))
+		return fmt.Sprintf(`"time":%d`, at-3600)
+	})
 	if err := os.WriteFile(filepath.Join(c.dir, "export.json"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -208,3 +208,24 @@ func TestRestartThatFailsLeavesTheServer(t *testing.T) {
 		t.Errorf("GET /up is %d", got)
 	}
 }
+
+// TestHistoryGoesOnInTheNewProcess looks for figures of the new process while the
+// connections of the old one still leave.
+func TestHistoryGoesOnInTheNewProcess(t *testing.T) {
+	t.Parallel()
+	c := startCommanded(t, startOptions{restarts: true, env: map[string]string{
+		"RESOUND_DRAIN_TIMEOUT":      "120",
+		"RESOUND_MONITORING_STORAGE": filepath.Join(t.TempDir(), "history.db"),
+	}})
+	for range 8 {
+		open(t, c.server)
+	}
+	c.run(t, "restart")
+	eventually(t, "the new process keeps figures", func() bool {
+		p := launch(t, command(t, c.dir, c.env, "export"))
+		return p.wait(t) == 0 && strings.Contains(p.out.String(), `"connections":0`)
+	})
+	if !runs(c.cmd.Process.Pid) {
+		t.Error("the old process has ended already, so this shows nothing")
+	}
+}

@@ -3,6 +3,7 @@ package monitor
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -278,5 +279,45 @@ func TestPrometheusRulesAskForWhatThereIs(t *testing.T) {
 	}
 	if len(alerts) == 0 {
 		t.Error("got no alerts, want some")
+	}
+}
+
+// TestDocumentedMetricsAreThoseThereAre reads the table of docs/MONITORING.md, in
+// which a name that begins with _ is the end of one.
+func TestDocumentedMetricsAreThoseThereAre(t *testing.T) {
+	known := seriesLabels(t)
+	text, err := os.ReadFile("../../../docs/MONITORING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := regexp.MustCompile("`([a-z_]+)`")
+	table := regexp.MustCompile(`(?m)^\| metrics \|.*\n(?:\|.*\n)+`).FindString(string(text))
+	documented := map[string]bool{}
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		for _, found := range quoted.FindAllStringSubmatch(cells[1], -1) {
+			matched := false
+			for name := range known {
+				if name == found[1] || found[1][0] == '_' && strings.HasSuffix(name, found[1]) {
+					matched, documented[name] = true, true
+				}
+			}
+			if !matched {
+				t.Errorf("docs/MONITORING.md: there is no metric %s", found[1])
+			}
+		}
+		for _, label := range quoted.FindAllStringSubmatch(cells[2], -1) {
+			of := func(name string) bool {
+				return documented[name] && slices.Contains(known[name], label[1]) && strings.HasPrefix(name, "resound_")
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(known)), of) {
+				t.Errorf("docs/MONITORING.md: no metric has the label %s", label[1])
+			}
+		}
+	}
+	for name := range known {
+		if !documented[name] && name != "up" && !strings.HasPrefix(name, "go_") {
+			t.Errorf("docs/MONITORING.md: the metric %s is missing", name)
+		}
 	}
 }

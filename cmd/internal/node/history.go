@@ -30,18 +30,28 @@ func (n *Node) openAlerts() {
 // History implements control.Node.
 func (n *Node) History() *history.Store { return n.history }
 
-// keepHistory reads the figures once in each step of the history, until ctx ends.
+// keepHistory reads the figures once in each step of the history, until ctx ends or
+// another process takes over: that one has the file then, and whose connections only
+// leave has figures that would begin alerts and never end them. What alerts have to
+// tell is told until ctx ends.
 func (n *Node) keepHistory(ctx context.Context) {
+	n.sample(ctx)
 	if n.history != nil {
-		defer n.history.Close()
+		n.history.Close()
 	}
-	defer n.alerts.Close()
+	<-ctx.Done()
+	n.alerts.Close()
+}
+
+func (n *Node) sample(ctx context.Context) {
 	var sampler monitor.Sampler
 	next := time.NewTimer(untilNextSample())
 	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-n.succeeded:
 			return
 		case <-next.C:
 			now, s := time.Now(), n.Snapshot()

@@ -77,7 +77,8 @@ type Node struct {
 	chores    sync.WaitGroup // goroutines that end with life
 
 	restarting sync.Mutex
-	gaveWay    bool // to a successor; guarded by restarting
+	gaveWay    bool          // to a successor; guarded by restarting
+	succeeded  chan struct{} // closed with gaveWay
 	tookOver   atomic.Bool
 }
 
@@ -89,7 +90,7 @@ func New(o Options) (_ *Node, err error) {
 	if o.Reactors == 0 {
 		o.Reactors = Reactors(o.Config.Server.Workers)
 	}
-	n := &Node{options: o, log: o.Logger, startedAt: time.Now(), memoryLimit: monitor.MemoryLimit("/"), stop: make(chan struct{})}
+	n := &Node{options: o, log: o.Logger, startedAt: time.Now(), memoryLimit: monitor.MemoryLimit("/"), stop: make(chan struct{}), succeeded: make(chan struct{})}
 	n.config.Store(o.Config)
 	n.life, n.die = context.WithCancel(context.Background())
 	c := &o.Config.Server

