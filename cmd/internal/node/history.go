@@ -17,7 +17,7 @@ const sampleInterval = history.FineStep * time.Second
 // openHistory begins to keep the history, if it is wanted.
 func (n *Node) openHistory() {
 	if path := n.options.HistoryPath; path != "" {
-		n.history = history.Open(history.Options{Path: path, Logger: n.log})
+		n.history = history.Open(history.Options{Path: path, Before: n.options.Predecessor, Logger: n.log})
 	}
 }
 

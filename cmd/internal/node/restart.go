@@ -65,6 +65,9 @@ func (n *Node) Restart(ctx context.Context) (pid int, err error) {
 		n.log.Warn("the kernel goes on to give connections to both processes: some may be reset when this one ends", "error", err)
 	}
 	n.gaveWay = true
+	if n.history != nil {
+		n.history.Close() // the new process waits for the file
+	}
 	n.log.Info("another process took over", "pid", s.PID)
 	time.AfterFunc(handOverGrace, n.Stop)
 	return s.PID, nil
