@@ -8,12 +8,16 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"resound/cmd/internal/monitor"
 )
 
 func TestClientAndServer(t *testing.T) {
@@ -314,5 +318,17 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		if got := c.explain(row.err).Error(); got != row.says {
 			t.Errorf("got %q, want %q", got, row.says)
 		}
+	}
+}
+
+func TestCustomMetricsAreForOneProcess(t *testing.T) {
+	n := newFakeNode()
+	_, c := serve(t, n)
+	metrics := []monitor.Custom{{App: "1", Name: "load", Kind: monitor.Gauge, Value: 1.5}}
+	if err := c.RecordCustom(t.Context(), os.Getpid()+1, metrics); err == nil || !strings.Contains(err.Error(), "this is process") {
+		t.Errorf("another process's: %v", err)
+	}
+	if err := c.RecordCustom(t.Context(), os.Getpid(), metrics); err != nil || !slices.Equal(n.custom, metrics) {
+		t.Errorf("got %v, %v", n.custom, err)
 	}
 }

@@ -76,6 +76,9 @@ func (n *Node) recordMetrics(a *pusher.App, metrics []rest.CustomMetric) error {
 		}
 		out = append(out, monitor.Custom{App: a.ID, Name: m.Name, Kind: kind, Value: m.Value})
 	}
+	if known, err := n.heir.record(out); known {
+		return err
+	}
 	return n.custom.Record(n.protocol.Now(), a.ID, out)
 }
 
