@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,4 +209,18 @@ func TestRestartThatFailsLeavesTheServer(t *testing.T) {
 	if got := c.status("/up"); got != http.StatusOK {
 		t.Errorf("GET /up is %d", got)
 	}
+}
+
+// TestRestartKeepsTheDevelopmentApp: its credentials are nowhere but in the process.
+func TestRestartKeepsTheDevelopmentApp(t *testing.T) {
+	t.Parallel()
+	c := startCommanded(t, startOptions{bare: true, restarts: true, dir: write(t, ".env", ""), env: map[string]string{"RESOUND_DRAIN_TIMEOUT": "1"}})
+	c.run(t, "restart")
+	c.expectOutput(t, "another process took over")
+	printed := regexp.MustCompile(`REVERB_APP_(?:ID|KEY|SECRET)=\S+`).FindAllString(c.out.String(), -1)
+	if len(printed) != 6 || !slices.Equal(printed[:3], printed[3:]) {
+		t.Errorf("printed were %v, want the same credentials twice", printed)
+	}
+	expectSays(t, c.run(t, "trigger", "news", "Greeting", `"hello"`), "news")
+	eventually(t, "the old process ends", func() bool { return !runs(c.cmd.Process.Pid) })
 }
