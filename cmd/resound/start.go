@@ -97,6 +97,7 @@ func start(c *cobra.Command, flags config.Flags) error {
 	if err != nil {
 		return err
 	}
+	inheritDevelopmentApp(cfg)
 	before, err := findPredecessor()
 	if err != nil {
 		return err
@@ -114,7 +115,13 @@ func start(c *cobra.Command, flags config.Flags) error {
 		Control: func(port int) (*control.Listener, error) {
 			return listenControl(cfg.Server.Control, port, before != nil, log)
 		},
-		Successor:   startSuccessor,
+		Successor: func(ctx context.Context, port, listeners int) (node.Successor, error) {
+			var development *config.App
+			if cfg.Development {
+				development = &cfg.Apps[0]
+			}
+			return startSuccessor(ctx, port, listeners, development)
+		},
 		HistoryPath: historyPath(&cfg.Server, log),
 	}
 	if before != nil {

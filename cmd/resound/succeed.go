@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"resound/cmd/internal/config"
 	"resound/cmd/internal/node"
 )
 
@@ -25,6 +26,10 @@ const (
 	// listen on it, and the socket that leads to that one. The underscore keeps it apart
 	// from configuration.
 	succeedEnv = "_RESOUND_SUCCEED"
+
+	// developmentEnv has the credentials of the development app of the process before
+	// this one, which are nowhere else.
+	developmentEnv = "_RESOUND_DEVELOPMENT"
 
 	// successorTimeout is how long the new process may take to answer.
 	successorTimeout = 30 * time.Second
@@ -98,9 +103,21 @@ func (p *predecessor) tell(listeners int) error {
 	return err
 }
 
+// inheritDevelopmentApp makes the development app that of the process before this
+// one: its clients come back with the credentials that they have.
+func inheritDevelopmentApp(cfg *config.Config) {
+	was := strings.Fields(os.Getenv(developmentEnv))
+	_ = os.Unsetenv(developmentEnv)
+	if cfg.Development && len(was) == 3 {
+		a := &cfg.Apps[0]
+		a.ID, a.Key, a.Secret = was[0], was[1], was[2]
+	}
+}
+
 // startSuccessor runs this program again, as it is on disk now, beside this
-// process and returns once it answers on the port.
-func startSuccessor(ctx context.Context, port, listeners int) (s node.Successor, err error) {
+// process and returns once it answers on the port. development is the app that is
+// there when nothing is configured, nil when something is.
+func startSuccessor(ctx context.Context, port, listeners int, development *config.App) (s node.Successor, err error) {
 	if errExecutable != nil {
 		return s, errExecutable
 	}
@@ -132,6 +149,9 @@ func startSuccessor(ctx context.Context, port, listeners int) (s node.Successor,
 		}
 	}
 	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=3,4,%d,%d,5", succeedEnv, port, listeners))
+	if a := development; a != nil {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%s %s %s", developmentEnv, a.ID, a.Key, a.Secret))
+	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.ExtraFiles = []*os.File{tell, alive, there}
 	err = cmd.Start()

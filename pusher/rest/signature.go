@@ -39,6 +39,9 @@ func (r *request) authenticate() error {
 		return r.unauthorized(app, why)
 	}
 	r.app = app
+	if r.server.options.Node.Draining() {
+		r.ctx.SetConnectionClose() // whoever keeps connections open goes on elsewhere, before this one breaks
+	}
 	return nil
 }
 

@@ -94,3 +94,16 @@ func TestWire(t *testing.T) {
 		})
 	}
 }
+
+// TestConnectionsGoElsewhereWhileTheNodeDrains: whoever keeps one open would otherwise
+// send a request while the node closes it.
+func TestConnectionsGoElsewhereWhileTheNodeDrains(t *testing.T) {
+	f := newFixture(t, nil)
+	f.node.Drain()
+	if got := f.raw("POST", post(fmt.Sprintf("Content-Length: %d\r\n", len(wireBody)), wireBody))[0]; got.status != 200 || !got.closed {
+		t.Errorf("answered %d, the connection closes: %v; want an answer and the end", got.status, got.closed)
+	}
+	if n := len(f.events()); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+}

@@ -281,10 +281,13 @@ func TestWhatWaitsToBeWrittenIsBounded(t *testing.T) {
 		}
 		a.SetLimit(1000)
 		_ = a.Start(t.Context(), &ear{})
-		a.Watch(channel("x"), false) // is being written
+		publish := func(n int) {
+			a.Publish(cluster.Publication{Channel: channel("x"), Payload: bytes.Repeat([]byte("x"), n)})
+		}
+		publish(300) // is being written
 		synctest.Wait()
-		a.Publish(cluster.Publication{Channel: channel("x"), Payload: bytes.Repeat([]byte("x"), 800)})
-		a.Publish(cluster.Publication{Channel: channel("x"), Payload: bytes.Repeat([]byte("x"), 800)})
+		publish(400)
+		publish(400)
 		if s := a.Stats(); s.Dropped != 1 || s.Spooled != 1 {
 			t.Errorf("got %+v, want one publication that waits and one that is dropped", s)
 		}

@@ -15,6 +15,9 @@ import (
 // MaxQueuedBytes is how much may wait to be written at an end.
 const MaxQueuedBytes = 256 << 20
 
+// writtenStep is after how many bytes room is made for others, while a lot is written.
+const writtenStep = 64 << 10
+
 // finishTimeout is how long the other process may take to read what is left.
 const finishTimeout = 5 * time.Second
 
@@ -106,6 +109,18 @@ func (m *message) bytes() int {
 		}
 		n += keptBytes(s.Kept)
 	}
+	if e := m.Edge; e != nil {
+		n += len(e.Channel.Name) + memberBytes(e.Member)
+	}
+	if r := m.Answer; r != nil {
+		n += keptBytes(r.Occupancy.Kept)
+		for _, row := range r.Rows {
+			n += fixed + len(row.Name)
+		}
+		for _, u := range r.Members {
+			n += memberBytes(u)
+		}
+	}
 	return n
 }
 
@@ -184,17 +199,23 @@ func (s *stream) write() {
 			s.changed.Wait()
 		}
 		batch, ended := s.queue, s.ended
-		s.queue, s.bytes = nil, 0
+		s.queue = nil
 		s.mu.Unlock()
 		var err error
+		n := 0
 		for i := range batch {
 			if err = out.Encode(&batch[i]); err != nil {
 				break
+			}
+			if n += batch[i].bytes(); n >= writtenStep {
+				s.written(n)
+				n = 0
 			}
 		}
 		if err == nil {
 			err = buffer.Flush()
 		}
+		s.written(n)
 		if err != nil || ended {
 			s.mu.Lock()
 			s.ended, s.queue = true, nil
@@ -202,6 +223,14 @@ func (s *stream) write() {
 			return
 		}
 	}
+}
+
+// written makes room for n bytes: what is taken out of the queue waits until it is
+// written.
+func (s *stream) written(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= n
 }
 
 // greet exchanges the versions.

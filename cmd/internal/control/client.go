@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"resound/cmd/internal/monitor"
 )
 
 // ErrNoServer says that no node answers on a socket.
@@ -89,6 +92,20 @@ func (c *Client) Import(ctx context.Context, r io.Reader) (out Imported, err err
 	}
 	defer body.Close()
 	return out, json.NewDecoder(body).Decode(&out)
+}
+
+// RecordCustom gives custom metrics to the node of a process: whoever else answers on
+// the socket takes none.
+func (c *Client) RecordCustom(ctx context.Context, pid int, metrics []monitor.Custom) error {
+	text, err := json.Marshal(metrics)
+	if err != nil {
+		return err
+	}
+	body, err := c.do(ctx, http.MethodPost, "/custom-metrics", url.Values{"pid": {strconv.Itoa(pid)}}, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return body.Close()
 }
 
 // DashboardLink returns a link that opens the dashboard once.

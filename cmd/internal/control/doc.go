@@ -10,6 +10,7 @@
 //	GET  /metrics                       Prometheus
 //	GET  /history?format=&since=        the history, as package history writes it
 //	POST /history                       such a text; an Imported
+//	POST /custom-metrics?pid=           custom metrics as JSON, for the process with this id
 //	POST /dashboard-link                a Link
 //	GET  /debug/pprof/                  profiles, where they are switched on
 //	POST /reload                        a Reloaded

@@ -24,6 +24,7 @@ type fakeNode struct {
 	feed        *Feed
 	reloadErr   error
 	history     *history.Store
+	custom      []monitor.Custom
 	stopped     chan struct{}
 	once        sync.Once
 }
@@ -73,6 +74,11 @@ func (n *fakeNode) Stop() { n.once.Do(func() { close(n.stopped) }) }
 func (n *fakeNode) WriteMetrics(w io.Writer) error {
 	_, err := io.WriteString(w, "resound_up 1\n")
 	return err
+}
+
+func (n *fakeNode) RecordCustom(metrics []monitor.Custom) error {
+	n.custom = append(n.custom, metrics...)
+	return nil
 }
 
 func (n *fakeNode) History() *history.Store { return n.history }

@@ -3,9 +3,12 @@ package control
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"os"
+	"strconv"
 	"time"
 
 	"resound/cmd/internal/monitor"
@@ -81,6 +84,7 @@ func (s *Server) routes(profiling bool) http.Handler {
 	m.HandleFunc("GET /metrics", s.metrics)
 	m.HandleFunc("GET /history", s.history)
 	m.HandleFunc("POST /history", s.importHistory)
+	m.HandleFunc("POST /custom-metrics", s.recordCustom)
 	m.HandleFunc("POST /dashboard-link", s.dashboardLink)
 	m.HandleFunc("POST /reload", s.reload)
 	m.HandleFunc("POST /restart", s.restart)
@@ -159,6 +163,26 @@ func (s *Server) restart(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, Restarted{PID: pid})
+}
+
+// maxCustomBytes bounds a body of custom metrics: monitor.MaxCustom take less.
+const maxCustomBytes = 1 << 20
+
+func (s *Server) recordCustom(w http.ResponseWriter, r *http.Request) {
+	if pid := strconv.Itoa(os.Getpid()); r.FormValue("pid") != pid {
+		s.fail(w, http.StatusConflict, fmt.Errorf("this is process %s", pid))
+		return
+	}
+	var metrics []monitor.Custom
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCustomBytes)).Decode(&metrics)
+	if err == nil {
+		err = s.node.RecordCustom(metrics)
+	}
+	if err != nil {
+		s.fail(w, http.StatusUnprocessableEntity, err)
+		return
+	}
+	answer(w, struct{}{})
 }
 
 // stop answers at once and then says nothing more until the node is about to end:

@@ -11,11 +11,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"resound/cmd/internal/monitor"
 )
 
 func TestClientAndServer(t *testing.T) {
@@ -336,5 +339,17 @@ func TestDocListsEveryRoute(t *testing.T) {
 		if !regexp.MustCompile(`(?m)^//\t` + r[1] + ` +` + r[2] + `\b`).Match(doc) {
 			t.Errorf("doc.go lacks %s %s", r[1], r[2])
 		}
+	}
+}
+
+func TestCustomMetricsAreForOneProcess(t *testing.T) {
+	n := newFakeNode()
+	_, c := serve(t, n)
+	metrics := []monitor.Custom{{App: "1", Name: "load", Kind: monitor.Gauge, Value: 1.5}}
+	if err := c.RecordCustom(t.Context(), os.Getpid()+1, metrics); err == nil || !strings.Contains(err.Error(), "this is process") {
+		t.Errorf("another process's: %v", err)
+	}
+	if err := c.RecordCustom(t.Context(), os.Getpid(), metrics); err != nil || !slices.Equal(n.custom, metrics) {
+		t.Errorf("got %v, %v", n.custom, err)
 	}
 }

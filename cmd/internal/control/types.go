@@ -50,6 +50,9 @@ type Node interface {
 	// Stop begins to drain.
 	Stop()
 
+	// RecordCustom takes the custom metrics of the process before this one.
+	RecordCustom(metrics []monitor.Custom) error
+
 	WriteMetrics(w io.Writer) error
 
 	// History is the file of the node's figures, nil when it keeps none.

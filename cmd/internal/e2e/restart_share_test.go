@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,5 +154,22 @@ func TestRestartTellsWebhooksOnce(t *testing.T) {
 	expectEvents(t, ofChannel(t, "presence-x", accepted(t, all)), want...)
 	if got := c.status("/up"); got != http.StatusOK {
 		t.Errorf("GET /up is %d", got)
+	}
+}
+
+// TestRestartKeepsFigures: custom metrics and the history are those of before, and go
+// on at once, while the old process drains.
+func TestRestartKeepsFigures(t *testing.T) {
+	t.Parallel()
+	const metrics = "/metrics"
+	c, _ := halfRestarted(t, map[string]string{"RESOUND_MONITORING_STORAGE": filepath.Join(t.TempDir(), "history.db")}, func(s *server) {
+		s.api().post(t, metrics, []map[string]any{{"name": "load", "value": 7}, {"name": "orders", "value": 2, "type": "counter"}}, `{}`)
+	})
+	c.api().post(t, metrics, map[string]any{"name": "orders", "value": 3, "type": "counter"}, `{}`)
+	expectSays(t, request(t, http.MethodGet, c.url(metrics), "").body,
+		`name="load"} 7`+"\n", `name="orders"} 5`+"\n")
+	c.run(t, "export")
+	if out := c.out.String(); strings.Contains(out, "no history is kept") || strings.Contains(out, "begin anew") {
+		t.Errorf("it says:\n%s", out)
 	}
 }

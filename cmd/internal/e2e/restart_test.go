@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -228,4 +230,18 @@ func TestHistoryGoesOnInTheNewProcess(t *testing.T) {
 	if !runs(c.cmd.Process.Pid) {
 		t.Error("the old process has ended already, so this shows nothing")
 	}
+}
+
+// TestRestartKeepsTheDevelopmentApp: its credentials are nowhere but in the process.
+func TestRestartKeepsTheDevelopmentApp(t *testing.T) {
+	t.Parallel()
+	c := startCommanded(t, startOptions{bare: true, restarts: true, dir: write(t, ".env", ""), env: map[string]string{"RESOUND_DRAIN_TIMEOUT": "1"}})
+	c.run(t, "restart")
+	c.expectOutput(t, "another process took over")
+	printed := regexp.MustCompile(`REVERB_APP_(?:ID|KEY|SECRET)=\S+`).FindAllString(c.out.String(), -1)
+	if len(printed) != 6 || !slices.Equal(printed[:3], printed[3:]) {
+		t.Errorf("printed were %v, want the same credentials twice", printed)
+	}
+	expectSays(t, c.run(t, "trigger", "news", "Greeting", `"hello"`), "news")
+	eventually(t, "the old process ends", func() bool { return !runs(c.cmd.Process.Pid) })
 }

@@ -182,7 +182,9 @@ var attacks = []smuggling{
 	{"a handshake of another version", "GET /app/reverb-key HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 777\r\n\r\n{canary}", "426", false, 0},
 	{"a handshake in a body", "POSTContent-Length: {handshake}\r\n\r\nWEBSOCKET\r\n", "401", true, 0},
 	{"a second handshake with a body", "GET /up HTTP/1.1\r\nHost: a\r\n\r\nWEBSOCKETContent-Length: {length}\r\n\r\n{canary}", "200,400", false, 0},
-	{"a second handshake that fails", "GET /up HTTP/1.1\r\nHost: a\r\n\r\nWEBSOCKETSec-WebSocket-Version: 12\r\n\r\n{canary}", "200,400", false, 0},
+	{"a second handshake that fails", "GET /up HTTP/1.1\r\nHost: a\r\n\r\nWEBSOCKETSec-WebSocket-Version: 12\r\n\r\n", "200,426", false, 0},
+	// That bytes came before the answer is seen first: it is not given back to its reactor.
+	{"a second handshake that fails, and more", "GET /up HTTP/1.1\r\nHost: a\r\n\r\nWEBSOCKETSec-WebSocket-Version: 12\r\n\r\n{canary}", "200,400", false, 0},
 	{"an upgrade to HTTP/2", "GET /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n", "200", true, 0},
 }
 
@@ -404,12 +406,10 @@ func TestSmugglingThroughNginx(t *testing.T) {
 				// whether something is left on it.
 				front.expectUp(t)
 				for _, name := range c.delivered(t) {
-					if name != "canary" {
-						continue
+					alive = alive || name == "canary"
+					if name == "canary" && !strings.Contains(seen(), "a_mark="+mark) {
+						t.Errorf("%s: the canary was executed, and nginx never saw it", a.name)
 					}
-					alive = true
-					// nginx may write its log after the answer.
-					eventually(t, a.name+": what was executed is in the log of nginx", func() bool { return strings.Contains(seen(), "a_mark="+mark) })
 				}
 			}
 			if !alive {

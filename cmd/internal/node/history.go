@@ -17,7 +17,7 @@ const sampleInterval = history.FineStep * time.Second
 // openHistory begins to keep the history, if it is wanted.
 func (n *Node) openHistory() {
 	if path := n.options.HistoryPath; path != "" {
-		n.history = history.Open(history.Options{Path: path, Logger: n.log})
+		n.history = history.Open(history.Options{Path: path, Before: n.options.Predecessor, Logger: n.log})
 	}
 }
 
@@ -85,6 +85,9 @@ func (n *Node) recordMetrics(a *pusher.App, metrics []rest.CustomMetric) error {
 			kind = monitor.Counter
 		}
 		out = append(out, monitor.Custom{App: a.ID, Name: m.Name, Kind: kind, Value: m.Value})
+	}
+	if known, err := n.heir.record(out); known {
+		return err
 	}
 	return n.custom.Record(n.protocol.Now(), a.ID, out)
 }

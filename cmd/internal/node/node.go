@@ -65,6 +65,7 @@ type Node struct {
 	meter       monitor.Meter
 	metrics     *monitor.Metrics
 	custom      monitor.CustomMetrics
+	heir        heir           // has custom, after a restart
 	history     *history.Store // from Run on; nil: none is kept
 	alerts      *alert.Alerts  // from Run on
 	dashboard   *dashboard.Dashboard
@@ -312,6 +313,7 @@ func (n *Node) end() {
 	n.leavePair()
 	n.webhooks.Load().close()
 	n.closeCluster()
+	n.heir.close()
 }
 
 // drain closes everything at the pace clients can stand.

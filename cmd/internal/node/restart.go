@@ -59,6 +59,7 @@ func (n *Node) Restart(ctx context.Context) (pid int, err error) {
 		return 0, err
 	}
 	n.pairWith(ctx, s.Link)
+	n.handCustom(s.PID)
 	if shared {
 		n.log.Warn("other processes may share the port: connections that nobody has accepted when this process ends are reset")
 	} else if err := n.engine.GiveWay(s.Listeners); err != nil {

@@ -25,6 +25,9 @@ const brokenSuffix = ".broken"
 
 var buckets = map[int64][]byte{FineStep: []byte("10s"), CoarseStep: []byte("1m")}
 
+// errInUse says that another process has the file.
+var errInUse = errors.New("another server uses the file")
+
 // errBroken says that the bytes of a file are not what was written.
 var errBroken = errors.New("broken")
 
@@ -74,7 +77,7 @@ func classify(err error) error {
 	var errno syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return errors.New("another server uses the file")
+		return errInUse
 	case errors.As(err, &errno), errors.Is(err, bolterrors.ErrMaxSizeReached):
 		return err
 	}

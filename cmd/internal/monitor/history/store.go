@@ -38,6 +38,10 @@ type Options struct {
 	MaxBytes int              // of the file; zero means 1 GiB
 	Now      func() time.Time // nil means time.Now
 
+	// Before is closed when the process has ended that this one takes over from. Until
+	// then the file may be that one's: points wait. Nil: there is none.
+	Before <-chan struct{}
+
 	// Logger gets a warning when the history stops, and a note when it goes on. Nil
 	// discards.
 	Logger *slog.Logger
@@ -121,7 +125,7 @@ func (s *Store) State() State {
 	return s.state
 }
 
-// Close writes what waits and closes the file.
+// Close writes what waits and closes the file. It may be called again.
 func (s *Store) Close() {
 	s.cancel()
 	<-s.ended
@@ -131,7 +135,7 @@ func (s *Store) Close() {
 func (s *Store) run() {
 	defer close(s.ended)
 	defer s.close()
-	s.note(s.open())
+	s.note(s.inherit())
 	close(s.opened)
 	for {
 		select {
@@ -168,6 +172,23 @@ func (s *Store) open() error {
 	s.handle = file
 	s.setFile(db)
 	return nil
+}
+
+// inherit opens the file as soon as the process before this one has closed it.
+func (s *Store) inherit() error {
+	for {
+		err := s.open() // which waits a moment itself
+		if s.options.Before == nil || !errors.Is(err, errInUse) {
+			return err
+		}
+		select {
+		case <-s.options.Before:
+			return s.open()
+		case <-s.ctx.Done():
+			return nil
+		default:
+		}
+	}
 }
 
 func (s *Store) close() {
@@ -329,7 +350,11 @@ func (s *Store) each(ctx context.Context, step int64, from, to time.Time, only m
 	if buckets[step] == nil {
 		return ErrUnavailable
 	}
-	<-s.opened
+	select {
+	case <-s.opened:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for next <= end {
 		if err := ctx.Err(); err != nil {
 			return err

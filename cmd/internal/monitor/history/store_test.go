@@ -109,6 +109,43 @@ func TestHistorySurvivesARestart(t *testing.T) {
 	}
 }
 
+// TestSuccessorWaitsForTheFile has two processes of a restart: nothing is lost, and
+// nobody is told that anything is.
+func TestSuccessorWaitsForTheFile(t *testing.T) {
+	first, c := newStore(t, Options{})
+	first.addAt(t, c, 0, map[string]float64{"connections": 1})
+	var log bytes.Buffer
+	o := Options{Path: first.options.Path, Before: make(chan struct{}), Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	next, c := newStore(t, o)
+	c.seconds.Store(FineStep)
+	next.Add(c.now(), map[string]float64{"connections": 2})
+	first.Close()
+	settle(t, next)
+	if got := all(t, next, FineStep); len(got) != 2 || got[0].Values["connections"] != 1 || got[1].Values["connections"] != 2 {
+		t.Errorf("the points are %v", got)
+	}
+	if state := next.State(); state.Lost != 0 || state.Trouble != "" {
+		t.Errorf("the state is %+v", state)
+	}
+	next.Close()
+	if log.Len() > 0 {
+		t.Errorf("it said %s", &log)
+	}
+
+	// Whoever has the file when the process before is gone is somebody else.
+	other, _ := newStore(t, Options{Path: first.options.Path})
+	settle(t, other)
+	gone := make(chan struct{})
+	close(gone)
+	o.Before = gone
+	next, _ = newStore(t, o)
+	settle(t, next)
+	next.Close()
+	if state := next.State(); state.Lost != 1 || !strings.Contains(log.String(), "another server uses the file") {
+		t.Errorf("the state is %+v, it said %s", state, &log)
+	}
+}
+
 func TestOldPointsGo(t *testing.T) {
 	s, c := newStore(t, Options{})
 	day, month := int64(FineFor/time.Second), int64(CoarseFor/time.Second)
