@@ -3,6 +3,7 @@ package redis
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ func TestStatingAgainMayTakeLongerThanALease(t *testing.T) {
 	o := s.options(t)
 	_, other := join(t, o)
 	a, l := newAdapter(t, o), &sluggish{newListener(), make(chan struct{})}
+	open := sync.OnceFunc(func() { close(l.gate) })
+	t.Cleanup(open) // before the adapter is closed, which waits for it
 	if err := a.Start(t.Context(), l); err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +44,7 @@ func TestStatingAgainMayTakeLongerThanALease(t *testing.T) {
 	a.session.Load().askRegister()
 	l.until(t, "asked to state again", func() bool { return l.restated == 1 })
 	time.Sleep(2 * o.Lease) // twice as long as the old registration would stand by itself
-	close(l.gate)
+	open()
 	leases := func() int { return len(s.list("ZRANGE", a.names.root+":leases", "0", "-1")) }
 	unlocked(t, l.listener, "the old registration ends", func() bool { return leases() == 2 })
 	if n := edges(cluster.Vacated, l.listener, other); n != 0 {
