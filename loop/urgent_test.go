@@ -3,7 +3,6 @@ package loop_test
 import (
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,8 +150,9 @@ func TestPeerThatIsGoneIsNotReturned(t *testing.T) {
 		},
 	}))
 	addr := start(t, e, err)
-	client := connect(t, addr).(*net.TCPConn)
-	send(t, client, []byte("GET /up HTTP/1.1\r\n\r\n"))
+	conn := connect(t, addr)
+	send(t, conn, []byte("GET /up HTTP/1.1\r\n\r\n"))
+	client := tcp(conn)
 	c := wait(t, handed, "the hand-over")
 	defer c.Close()
 	if err := client.SetLinger(0); err != nil {
