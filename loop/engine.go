@@ -349,7 +349,12 @@ func (e *Engine) bound(g gnet.Conn) *Reactor {
 // watch makes it fatal when a reactor cannot get its mail.
 func (e *Engine) watch(enrolled <-chan gnet.RegisteredResult, err error) {
 	if err == nil {
-		err = (<-enrolled).Err
+		select {
+		case r := <-enrolled:
+			err = r.Err
+		case <-e.ended: // gnet answers nobody any more
+			return
+		}
 	}
 	if err == nil || e.stopping.Load() {
 		return

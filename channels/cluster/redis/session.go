@@ -239,6 +239,6 @@ func (a *Adapter) forget() {
 	}
 	a.bus.clear()
 	for i := range a.stripes {
-		a.stripes[i].clear()
+		a.clear(&a.stripes[i])
 	}
 }

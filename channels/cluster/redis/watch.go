@@ -34,13 +34,16 @@ type parked struct {
 	tell func()
 }
 
-func (s *stripe) clear() {
+// clear forgets the watches of a stripe. Events that were held back are told: they
+// come once, and who subscribes here goes on to.
+func (a *Adapter) clear(s *stripe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.watches {
-		for _, p := range w.parked {
-			if p.sure {
-				p.tell()
+		for i := range w.held {
+			if e := &w.held[i]; e.kind == kindPlain {
+				a.counters.received.Add(1)
+				a.deliverer.Deliver(e.publication(), false)
 			}
 		}
 	}
