@@ -70,7 +70,7 @@ type bus struct {
 	number   uint64                     // of the last Watch
 	caughtUp bool                       // what was watched up to goal is answered: nothing is missed
 	goal     uint64
-	expected bool          // goal is known
+	awaiting bool          // what is watched again is still being asked for: see expect
 	wake     chan struct{} // has a value when there is something to do
 
 	// Owned by run.
@@ -133,16 +133,16 @@ func (b *bus) clear() {
 	defer b.mu.Unlock()
 	b.requests = nil
 	clear(b.watching)
-	b.caughtUp, b.expected = false, false
+	b.caughtUp, b.awaiting = false, true
 	b.ring()
 }
 
-// expect notes that everything is watched again that was: once it is answered this
+// expect notes that everything was asked for again: once it is answered this
 // node listens.
 func (b *bus) expect() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.caughtUp, b.expected, b.goal = false, true, b.number
+	b.caughtUp, b.awaiting, b.goal = false, false, b.number
 	b.ring()
 }
 
@@ -158,7 +158,7 @@ func (b *bus) fallBehind() {
 func (b *bus) catchUp(epoch uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.caughtUp || !b.expected || epoch != b.adapter.epoch.Load() || len(b.broken)+len(b.lost) > 0 {
+	if b.caughtUp || b.awaiting || epoch != b.adapter.epoch.Load() || len(b.broken)+len(b.lost) > 0 {
 		return
 	}
 	behind := func(r request) bool { return r.number <= b.goal }
@@ -241,11 +241,7 @@ func (b *bus) turn(s *session) error {
 		return err
 	}
 	b.completeSnapshots()
-	restated := b.adapter.restated.Load() // before its requests are taken
 	b.takeRequests(epoch)
-	if b.forgotten && restated {
-		b.dropForgotten()
-	}
 	b.lookLater()
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
@@ -365,6 +361,9 @@ func (b *bus) count(by int) {
 	b.topics += by
 }
 
+// takeRequests begins what was asked for. Once that is all that was watched before,
+// what nobody asked for again is dropped: not earlier, and not by the requests of an epoch
+// that has ended, or topics would be left for a moment that are watched throughout.
 func (b *bus) takeRequests(epoch uint64) {
 	b.mu.Lock()
 	if b.adapter.epoch.Load() != epoch {
@@ -372,7 +371,7 @@ func (b *bus) takeRequests(epoch uint64) {
 		b.ring() // they are of the next epoch
 		return
 	}
-	requests := b.requests
+	requests, all := b.requests, !b.awaiting
 	b.requests = nil
 	b.mu.Unlock()
 	for _, r := range requests {
@@ -392,6 +391,9 @@ func (b *bus) takeRequests(epoch uint64) {
 				b.mark(id, t)
 			}
 		}
+	}
+	if b.forgotten && all {
+		b.dropForgotten()
 	}
 }
 

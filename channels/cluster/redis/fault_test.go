@@ -227,6 +227,7 @@ func TestSubscriptionsComeBackAfterTheirConnectionWasKilled(t *testing.T) {
 		publisher.Publish(cluster.Publication{Channel: named(fmt.Sprint("chat", i)), Payload: []byte("x")})
 	}
 	l.until(t, "delivered", func() bool { return len(l.delivered) == 600 })
+	unlocked(t, l, "the node says that it listens", a.bus.listens)
 }
 
 func TestARedisThatRestartsIsFoundAgain(t *testing.T) {
