@@ -80,6 +80,7 @@ type CachedEvent struct {
 	Frame []byte // the whole frame as subscribers get it
 	Name  string // event name as a JSON string token
 	Data  string // data as a JSON token
+	Seq   uint64 // its number in the cluster, 0 when that is not known
 }
 
 // NewDirectory returns an empty directory that tells edges what happens; nil

@@ -31,9 +31,10 @@ type replica struct {
 	waits   bool   // a subscription waits for settled
 	known   bool   // it was settled before: the roster is that of the cluster, or was
 	fresh   bool   // nobody was told anything before it was settled the last time
-	missed  bool   // messages were missed since it was settled the last time
+	gap     bool   // messages may have been missed since it was settled the last time
 	counted uint64 // number of the last count that was told here
 	seen    uint64 // edges and kept publications of the cluster up to here are in
+	kept    uint64 // the highest number of a kept publication that subscribers have
 
 	// own is the kept publications of this node that have no place in the cluster's
 	// order yet, oldest first. Those made before it was known are not among them, and of
@@ -70,7 +71,9 @@ func (s *stripe) follows(name string) (c *occupied, ok bool) {
 func (d *Directory) state(s *stripe, c *occupied) {
 	if c.replica == nil {
 		c.replica = &replica{settled: s.cut, known: s.cut}
-		if !s.cut {
+		if s.cut {
+			c.replica.keptHere(s, c.name)
+		} else {
 			s.link.Watch(c.name)
 		}
 	}
@@ -93,7 +96,7 @@ func (d *Directory) Missing(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.follows(name); ok {
-		c.replica.settled, c.replica.missed, c.replica.own = false, true, nil
+		c.replica.settled, c.replica.gap, c.replica.own = false, true, nil
 	}
 }
 
@@ -104,6 +107,9 @@ type State struct {
 	Kept    *CachedEvent // cache channels only; nil when there is none
 	Expires time.Time    // of Kept
 	Partial bool         // who is not in it may be present, what own has may be newer
+
+	// Missed is called, as by Publish, when subscribers here have missed Kept.
+	Missed Emit
 }
 
 // Watched is the cluster's answer to Link.Watch. state is nil for a channel that
@@ -118,6 +124,9 @@ func (d *Directory) Watched(name string, state *State) {
 	}
 	r := c.replica
 	r.settled, r.fresh = true, !r.known
+	if state != nil && r.missed(state.Kept) {
+		state.Missed(c.interest, s.nextSeq())
+	}
 	if state == nil || !state.Partial {
 		r.own = nil
 	}
@@ -133,14 +142,14 @@ func (d *Directory) Watched(name string, state *State) {
 			d.keep(s, c.name, state.Kept, state.Expires)
 		}
 	}
-	missed := r.missed
-	r.known, r.missed = true, false
+	gap := r.gap
+	r.known, r.gap = true, false
 	if c.subscriptions == 0 {
 		d.release(s, c)
 		return
 	}
 	d.settle(s, c)
-	if missed && c.roster == nil {
+	if gap && c.roster == nil {
 		s.link.Recount(c.name, int(c.subscriptions))
 	}
 }

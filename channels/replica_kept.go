@@ -31,6 +31,19 @@ func (r *replica) placed(event *CachedEvent) bool {
 	return false
 }
 
+// missed reports whether subscribers were told what happens in a channel before, and not
+// of its last event.
+func (r *replica) missed(last *CachedEvent) bool {
+	return r.known && last != nil && last.Seq > max(r.seen, r.kept)
+}
+
+// keptHere notes the event that subscribers are welcomed with while nobody knows better.
+func (r *replica) keptHere(s *stripe, name string) {
+	if hit, ok := s.cached[name]; ok {
+		r.kept = max(r.kept, hit.event.Seq)
+	}
+}
+
 // Keep takes a kept publication of the cluster over. One of another node goes to
 // the subscribers here: emit is called as by Publish. mine is one of this node; it
 // now has its place in the cluster's order, whose last one is kept.
@@ -49,9 +62,10 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 	r := c.replica
 	placed := mine && r.placed(event)
 	if r.settled && !s.cut && seq <= r.seen || placed {
-		r.seen = max(r.seen, seq)
+		r.seen, r.kept = max(r.seen, seq), max(r.kept, seq)
 		return
 	}
+	r.kept = max(r.kept, seq)
 	if r.settled {
 		r.seen = seq
 	}

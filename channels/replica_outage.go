@@ -41,6 +41,7 @@ func (d *Directory) Cut() {
 	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
 		r := c.replica
 		r.settled, r.known, r.fresh = true, true, false
+		r.keptHere(s, c.name)
 		for _, p := range r.seats {
 			switch {
 			case p.connections == 0:
@@ -72,7 +73,7 @@ func (d *Directory) Restate() {
 		d.takeBack(s)
 	}, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.missed, r.counted = false, false, 0
+		r.settled, r.gap, r.counted = false, false, 0
 		if c.roster == nil {
 			s.link.Watch(c.name)
 		}

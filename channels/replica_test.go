@@ -256,6 +256,56 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// TestTheLastEventThatWasMissedIsTold: to those who subscribed before, once.
+func TestTheLastEventThatWasMissedIsTold(t *testing.T) {
+	d, _ := connected()
+	const c = "cache-c"
+	event := func(seq uint64) *channels.CachedEvent {
+		return &channels.CachedEvent{Name: "last", Frame: fmt.Append(nil, seq), Seq: seq}
+	}
+	until := epoch.Add(time.Minute)
+	told := 0
+	note := func(channels.Interest, uint64) { told++ }
+	keep := func(seq uint64, mine bool) func() { return func() { d.Keep(c, seq, event(seq), until, mine, note) } }
+	state := func(seq, kept uint64) func() {
+		return func() {
+			d.Watched(c, &channels.State{Seq: seq, Kept: event(kept), Expires: until, Missed: note})
+		}
+	}
+	d.Subscribe(c, 0, epoch)
+	for _, step := range []struct {
+		what string
+		play func()
+		want int
+	}{
+		{"the first state answers who waits", state(5, 5), 0},
+		{"the next event", keep(6, false), 1},
+		{"a gap", func() { d.Missing(c) }, 0},
+		{"in which nothing was kept", state(7, 6), 0},
+		{"a gap", func() { d.Missing(c) }, 0},
+		{"and an event", state(9, 8), 1},
+		{"which is asked for again", state(9, 8), 0},
+		{"a registration", d.Restate, 0},
+		{"an event ahead of the state", keep(11, false), 1},
+		{"the state", state(12, 11), 0},
+		{"a registration", d.Restate, 0},
+		{"an event of this node", keep(13, true), 0},
+		{"the state", state(13, 13), 0},
+		{"an outage", func() { d.Cut(); d.Restate() }, 0},
+		{"an event of others in it", state(15, 14), 1},
+		{"an outage", func() { d.Cut(); d.Restate() }, 0},
+		{"an event of this node in it", func() { d.Watched(c, &channels.State{Seq: 16, Kept: event(0), Expires: until}) }, 0},
+		{"the last event of others", keep(17, false), 1},
+		{"somebody else's time", func() { d.Leave(c, 0, false, ""); d.Cut(); d.Subscribe(c, 0, epoch); d.Restate() }, 0},
+		{"who was welcomed with it", state(18, 17), 0},
+	} {
+		told = 0
+		if step.play(); told != step.want {
+			t.Errorf("%s: told %d times, want %d", step.what, told, step.want)
+		}
+	}
+}
+
 func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	d, _ := connected()
 	const c = "cache-c"

@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,43 @@ func TestTheLastCountOfANodeIsTold(t *testing.T) {
 			t.Errorf("%d channels are still paced", left)
 		}
 	}
+}
+
+// TestACacheChannelCatchesUpAfterAGap: subscribers of a node that was stopped, and
+// registers again, get the last event they missed, but not one they asked not to get.
+func TestACacheChannelCatchesUpAfterAGap(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	var conns [2]*fakeConn
+	for i := range conns {
+		conns[i] = f.nodes[0].Open("k", "")
+		conns[i].Send(`{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+	}
+	f.pump()
+	gap := func(event, except string) {
+		f.hub.Pause(f.adapters[0])
+		f.hub.Fence(f.adapters[0])
+		f.nodes[1].Trigger("cache-news", "lost", `"1"`, "")
+		f.nodes[1].Trigger("cache-news", event, `"2"`, except)
+		f.pump()
+		for _, c := range conns {
+			c.got = nil
+		}
+		f.hub.Resume(f.adapters[0])
+		f.pump()
+	}
+	expect := func(c *fakeConn, want ...string) {
+		t.Helper()
+		if !slices.Equal(c.got, want) {
+			t.Errorf("got %q, want %q", c.got, want)
+		}
+	}
+	gap("first", "")
+	first := `{"event":"first","data":"\"2\"","channel":"cache-news"}`
+	expect(conns[0], first)
+	expect(conns[1], first)
+	gap("second", f.nodes[0].reactor.shard.socketID(conns[1].handle).String())
+	expect(conns[0], strings.Replace(first, "first", "second", 1))
+	expect(conns[1])
 }
 
 // TestPresentAnywhere: webhooks that were held back ask whether the client is on

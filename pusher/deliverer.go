@@ -61,7 +61,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		return
 	}
 	q := received(a, p.Channel.Name, p)
-	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data}
+	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data, Seq: p.Seq}
 	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, seq uint64) {
 		if !n.overloaded(to) {
 			q.seq = seq
@@ -93,7 +93,7 @@ func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
 		a.users.Answered(id, s != nil && (s.Occupied || s.Partial && a.users.Online(id)))
 		return
 	}
-	a.directory.Watched(c.Name, d.state(s))
+	a.directory.Watched(c.Name, d.state(a, c.Name, s))
 }
 
 // Missing implements cluster.Deliverer.
@@ -109,12 +109,23 @@ func (d deliverer) Missing(c cluster.Channel) {
 	a.directory.Missing(c.Name)
 }
 
-func (d deliverer) state(s *cluster.Snapshot) *channels.State {
+func (d deliverer) state(a *App, name string, s *cluster.Snapshot) *channels.State {
 	if s == nil {
 		return nil
 	}
+	n := d.node
 	out := &channels.State{Seq: s.Seq, Members: members(s.Members), Partial: s.Partial}
-	out.Kept, out.Expires = d.node.cachedEvent(s.Kept)
+	out.Kept, out.Expires = n.cachedEvent(s.Kept)
+	if k := s.Kept; k != nil && !k.Mine {
+		out.Kept.Seq = k.Seq
+		out.Missed = func(to channels.Interest, seq uint64) {
+			if !n.overloaded(to) {
+				q := received(a, name, cluster.Publication{Payload: k.Payload, Except: k.Except})
+				q.seq = seq
+				n.post(to, q)
+			}
+		}
+	}
 	return out
 }
 

@@ -87,6 +87,12 @@ type Kept struct {
 	Payload    []byte
 	Name, Data string        // JSON tokens
 	For        time.Duration // how long it is still kept
+
+	// In a Snapshot: its number, the socket_id that must not get it, and whether the
+	// node that asked published it.
+	Seq    uint64
+	Except string
+	Mine   bool
 }
 
 // Occupancy is what queries tell of a channel in the whole cluster.
@@ -221,7 +227,7 @@ type Deliverer interface {
 
 	// Watched answers Watch: nothing published from now on is missed. With a
 	// snapshot, edges and kept publications up to its Seq are part of it and are
-	// not told; those told earlier are to be forgotten. For a channel watched with
+	// not told afterwards; those told earlier are to be forgotten. For a channel watched with
 	// a snapshot it also comes unasked, when messages may have been missed.
 	Watched(c Channel, s *Snapshot)
 

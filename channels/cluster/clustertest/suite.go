@@ -204,6 +204,18 @@ func keptComesBack(s *suite) {
 	if got := b.Delivered[0]; got.Name != `"event"` || got.Data != `"from 0"` || got.Keep != time.Minute {
 		s.t.Errorf("name, data and keep: got %s, %s, %v", got.Name, got.Data, got.Keep)
 	}
+
+	p := kept(c, "last")
+	p.Except = "1.2"
+	n[0].Publish(p)
+	n[1].until("the last", c, func(f Following) bool { return len(f.Delivered) == 2 })
+	last := n[1].told(c).Delivered[1].Seq
+	for i, node := range n {
+		k := node.watch(c, true).Snapshot.Kept
+		if k == nil || k.Seq != last || k.Except != p.Except || k.Mine != (i == 0) {
+			s.t.Errorf("node %d: the snapshot has %+v, want number %d", i, k, last)
+		}
+	}
 }
 
 func keptOrTold(s *suite) {

@@ -185,7 +185,7 @@ func (a *Adapter) watch(c cluster.Channel, snapshot bool) {
 	a.watched[c] = a.watched[c] || snapshot
 	var s *cluster.Snapshot
 	if snapshot {
-		s = a.hub.snapshot(c)
+		s = a.hub.snapshot(a, c)
 	}
 	a.out(c, func(d cluster.Deliverer) { d.Watched(c, s) })
 }

@@ -30,6 +30,7 @@ type seat struct {
 
 type kept struct {
 	event cluster.Kept
+	from  *Adapter // nil when it was inherited
 	until time.Time
 }
 
@@ -88,7 +89,7 @@ func (h *Hub) seat(a *Adapter, c cluster.Channel, m cluster.Member, decider *Ada
 // inherit is hold, seat and publish of what was decided before.
 func (h *Hub) inherit(a *Adapter, c cluster.Channel, in cluster.Inherited) {
 	if s := h.of(c); in.Kept != nil && s.keptEvent() == nil { // what others published since is newer
-		s.kept = kept{*in.Kept, time.Now().Add(in.Kept.For)}
+		s.kept = kept{*in.Kept, nil, time.Now().Add(in.Kept.For)}
 	}
 	h.hold(a, c, in.Subscriptions, nil)
 	for _, m := range in.Members {
@@ -136,7 +137,8 @@ func (h *Hub) publish(from *Adapter, p cluster.Publication) {
 		h.seq++
 		p.Seq = h.seq
 		h.sweep(time.Now())
-		h.of(p.Channel).kept = kept{cluster.Kept{Payload: p.Payload, Name: p.Name, Data: p.Data}, time.Now().Add(p.Keep)}
+		event := cluster.Kept{Payload: p.Payload, Name: p.Name, Data: p.Data, Seq: p.Seq, Except: p.Except}
+		h.of(p.Channel).kept = kept{event, from, time.Now().Add(p.Keep)}
 	}
 	for _, a := range h.adapters {
 		mine := a == from
@@ -163,10 +165,13 @@ func (h *Hub) sweep(now time.Time) {
 	}
 }
 
-func (h *Hub) snapshot(c cluster.Channel) *cluster.Snapshot {
+func (h *Hub) snapshot(a *Adapter, c cluster.Channel) *cluster.Snapshot {
 	out := &cluster.Snapshot{Seq: h.seq, Partial: h.back}
 	if s, ok := h.channels[c]; ok {
 		out.Occupied, out.Members, out.Kept = s.total > 0, s.members(), s.keptEvent()
+		if out.Kept != nil {
+			out.Kept.Mine = s.kept.from == a
+		}
 	}
 	return out
 }

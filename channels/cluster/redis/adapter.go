@@ -29,6 +29,7 @@ type Adapter struct {
 	flushers [flusherCount]flusher
 	lanes    [laneCount]lane
 	stripes  [stripeCount]stripe
+	held     atomic.Int64 // bytes that all watches hold back
 	bus      bus
 	seen     seen
 	lease    lease

@@ -568,7 +568,7 @@ func (b *bus) readSnapshots(s *session, epoch uint64, waiting *[]request, limit 
 		return err
 	}
 	for i, result := range results {
-		snapshots, err := readSnapshots(result, len(asked[i]))
+		snapshots, err := readSnapshots(result, len(asked[i]), b.adapter.node)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,8 @@
 // an outage or not. Statements that wait for a slow Redis are bounded by what the
 // node has and by maxPendingEnds for what it had: beyond it the session is given up
 // and everything is stated again.
-// maxHeldEvents bounds what a channel holds back while its snapshot is read.
+// maxHeldEvents bounds what a channel holds back while its snapshot is read, and
+// maxHeldBytes what all do.
 // OutboxOptions bound what waits for a webhook's receiver.
 //
 // The package sends no secret to Redis but its own credentials there.

@@ -44,6 +44,7 @@ var errJunk = errors.New("not a message of this version")
 // envelope is a decoded message. Its strings are parts of the message.
 type envelope struct {
 	kind    byte
+	bytes   int // of the message
 	channel cluster.Channel
 	node    string // publisher; empty for edges
 	number  uint64
@@ -124,7 +125,7 @@ func decode(message string) (e envelope, topic uint32, err error) {
 	if head := r.take(4); r.short || head[:2] != magic || head[2] != version {
 		return envelope{}, 0, errJunk
 	}
-	e.kind = message[3]
+	e.kind, e.bytes = message[3], len(message)
 	switch e.kind {
 	case kindPlain:
 		topic, e.channel = r.cid()

@@ -28,7 +28,7 @@ func (a *Adapter) Channel(ctx context.Context, c cluster.Channel) (cluster.Occup
 	if err != nil || len(answer) < 4 {
 		return cluster.Occupancy{}, outOfReach(errors.Join(err, errAnswer))
 	}
-	kept, err := readKept(answer[2], answer[3])
+	kept, _, err := readKept(answer[2], answer[3])
 	if err != nil {
 		return cluster.Occupancy{}, outOfReach(err)
 	}
@@ -143,7 +143,7 @@ func (a *Adapter) Members(ctx context.Context, c cluster.Channel) ([]cluster.Mem
 	if err != nil {
 		return nil, err
 	}
-	snapshots, err := readSnapshots(results[0], 1)
+	snapshots, err := readSnapshots(results[0], 1, a.node)
 	if err != nil {
 		return nil, outOfReach(err)
 	}
@@ -170,7 +170,7 @@ func outOfReach(err error) error { return fmt.Errorf("%w: %w", cluster.ErrDegrad
 
 // readSnapshots reads the answer of snapshotScript about n channels; nil stands for
 // one with more members than were asked for.
-func readSnapshots(result rueidis.RedisResult, n int) ([]*cluster.Snapshot, error) {
+func readSnapshots(result rueidis.RedisResult, n int, node string) ([]*cluster.Snapshot, error) {
 	answer, err := result.ToArray()
 	if err != nil {
 		return nil, err
@@ -189,9 +189,12 @@ func readSnapshots(result rueidis.RedisResult, n int) ([]*cluster.Snapshot, erro
 		if err != nil {
 			return nil, err
 		}
-		kept, err := readKept(part[3], part[4])
+		kept, publisher, err := readKept(part[3], part[4])
 		if err != nil {
 			return nil, err
+		}
+		if kept != nil {
+			kept.Mine = publisher == node
 		}
 		out[i] = &cluster.Snapshot{Seq: seqOf(seq), Occupied: int64Of(part[1]) > 0, Members: members, Kept: kept}
 	}
@@ -225,23 +228,25 @@ func readMembers(m rueidis.RedisMessage) ([]cluster.Member, error) {
 	return members, nil
 }
 
-// readKept reads a kept publication and how long it is kept; nil when there is none.
-func readKept(value, left rueidis.RedisMessage) (*cluster.Kept, error) {
+// readKept reads a kept publication, how long it is kept, and the node that published
+// it; nil when there is none.
+func readKept(value, left rueidis.RedisMessage) (k *cluster.Kept, node string, err error) {
 	text, err := value.ToString()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	ms := int64Of(left)
 	if text == "" || ms <= 0 {
-		return nil, nil
+		return nil, "", nil
 	}
 	var e envelope
 	r := reader{rest: text}
 	e.readKept(&r)
 	if r.short {
-		return nil, errJunk
+		return nil, "", errJunk
 	}
 	return &cluster.Kept{
 		Payload: []byte(e.payload), Name: e.name, Data: e.data, For: time.Duration(ms) * time.Millisecond,
-	}, nil
+		Seq: e.seq, Except: e.except,
+	}, e.node, nil
 }

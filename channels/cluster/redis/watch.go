@@ -1,14 +1,19 @@
 package redis
 
 import (
+	"slices"
 	"sync"
 
 	"resound/channels/cluster"
 )
 
 // maxHeldEvents is how many messages a channel holds back while its snapshot is
-// read. Beyond it they are dropped, counted, and the snapshot is read again.
-const maxHeldEvents = 1024
+// read, and maxHeldBytes how much all channels do. Beyond it publications are told at
+// once, and edges are left to the snapshot, which is read again then.
+const (
+	maxHeldEvents = 1024
+	maxHeldBytes  = 32 << 20
+)
 
 // stripe holds the watches of a part of the topics. Everything about a channel is
 // told under mu.
@@ -21,8 +26,9 @@ type stripe struct {
 type watch struct {
 	snapshot bool   // the Deliverer follows the channel's state
 	waiting  bool   // messages are held back until Watched
-	fresh    bool   // messages may have been missed: Watched comes before any
-	overflow bool   // held was dropped
+	first    bool   // nobody here was ever told anything
+	fresh    bool   // messages may have been missed: Watched comes before any edge
+	overflow bool   // too much was held: publications are told as they come, and the next snapshot is too old
 	told     uint64 // highest number told, by Watched or since
 	held     []envelope
 	parked   []parked // answers that wait until their number was told
@@ -34,20 +40,66 @@ type parked struct {
 	tell func()
 }
 
-// clear forgets the watches of a stripe. Events that were held back are told: they
-// come once, and who subscribes here goes on to.
+// clear forgets the watches of a stripe. Publications that were held back are told,
+// as they come once, and who subscribes here goes on to; so are the answers that are sure.
 func (a *Adapter) clear(s *stripe) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.watches {
-		for i := range w.held {
-			if e := &w.held[i]; e.kind == kindPlain {
-				a.counters.received.Add(1)
-				a.deliverer.Deliver(e.publication(), false)
+		a.tellEarly(w, a.takeHeld(w))
+		for _, p := range w.parked {
+			if p.sure {
+				p.tell()
 			}
 		}
 	}
 	s.watches = make(map[cluster.Channel]*watch)
+}
+
+// newWatch is a watch before its first Watched. One that is made while this node does
+// not listen may have subscribers already.
+func (a *Adapter) newWatch() *watch { return &watch{first: a.bus.listens(), fresh: true} }
+
+// hold holds a message back, or returns false when it is too much.
+func (a *Adapter) hold(w *watch, e *envelope) bool {
+	if len(w.held) == maxHeldEvents {
+		return false
+	}
+	if a.held.Add(int64(e.bytes)) > maxHeldBytes {
+		a.held.Add(-int64(e.bytes))
+		return false
+	}
+	w.held = append(w.held, *e)
+	return true
+}
+
+// takeHeld returns what was held back.
+func (a *Adapter) takeHeld(w *watch) []envelope {
+	held := w.held
+	w.held = nil
+	for i := range held {
+		a.held.Add(-int64(held[i].bytes))
+	}
+	return held
+}
+
+// tellEarly tells publications ahead of Watched: that has the members, and no more
+// than the last of the kept ones. Where nobody has subscribed yet it is enough.
+func (a *Adapter) tellEarly(w *watch, list []envelope) {
+	for i := range list {
+		if e := &list[i]; e.kind != kindEdge && (e.seq == 0 || !w.first) {
+			a.deliver(e)
+		}
+	}
+}
+
+// deliver tells a publication.
+func (a *Adapter) deliver(e *envelope) {
+	mine := e.node == a.node
+	if !mine {
+		a.counters.received.Add(1)
+	}
+	a.deliverer.Deliver(e.publication(), mine)
 }
 
 // tell runs an answer about a channel, after what is numbered up to seq when the
@@ -65,7 +117,8 @@ func (a *Adapter) tell(c cluster.Channel, topic uint32, epoch, seq uint64, watch
 	if w == nil {
 		if coming := a.bus.coming(c); coming.snapshots > 0 || watched && coming.watches > 0 {
 			// Watch was said before; its turn has not come yet.
-			w = &watch{snapshot: coming.snapshots > 0, waiting: true, fresh: true}
+			w = a.newWatch()
+			w.snapshot, w.waiting = coming.snapshots > 0, true
 			s.watches[c] = w
 		}
 	}
@@ -87,7 +140,7 @@ func (a *Adapter) begin(r request, topic uint32, epoch uint64, fresh bool) {
 	}
 	w := s.watches[r.channel]
 	if w == nil {
-		w = &watch{fresh: true}
+		w = a.newWatch()
 		s.watches[r.channel] = w
 	}
 	w.fresh = w.fresh || fresh
@@ -115,13 +168,12 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 	if w == nil || epoch != a.epoch.Load() {
 		return true
 	}
-	held := w.held
 	if sn == nil {
 		a.deliverer.Watched(c, nil)
 		if !w.snapshot {
-			w.held, w.waiting, w.fresh, w.overflow = nil, false, false, false
+			w.waiting, w.first, w.fresh, w.overflow = false, false, false, false
 			a.unpark(w)
-			a.tellAll(w, held)
+			a.tellAll(w, a.takeHeld(w))
 		}
 		return true
 	}
@@ -129,8 +181,17 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 		w.overflow, w.fresh = false, true
 		return false
 	}
-	w.held, w.waiting = nil, false
-	if !w.fresh {
+	held := a.takeHeld(w)
+	if w.fresh {
+		n := 0
+		for i := range held {
+			if held[i].kind == kindKept && held[i].seq <= sn.Seq && !w.first {
+				n = i + 1
+			}
+		}
+		a.tellEarly(w, held[:n])
+		held = held[n:]
+	} else {
 		// Nothing was missed before: what the snapshot knows is told ahead of it.
 		n := 0
 		for n < len(held) && held[n].seq <= sn.Seq {
@@ -139,7 +200,7 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 		a.tellAll(w, held[:n])
 		held = held[n:]
 	}
-	w.fresh, w.told = false, sn.Seq
+	w.waiting, w.first, w.fresh, w.told = false, false, false, sn.Seq
 	a.deliverer.Watched(c, sn)
 	a.unpark(w)
 	a.tellAll(w, held)
@@ -163,11 +224,7 @@ func (a *Adapter) tellOne(w *watch, e *envelope) {
 	if e.kind == kindEdge {
 		a.deliverer.Edge(cluster.Edge{Channel: e.channel, Kind: e.edge, Member: e.member, Seq: e.seq})
 	} else {
-		mine := e.node == a.node
-		if !mine {
-			a.counters.received.Add(1)
-		}
-		a.deliverer.Deliver(e.publication(), mine)
+		a.deliver(e)
 	}
 	a.unpark(w)
 }
@@ -197,6 +254,7 @@ func (a *Adapter) unwatch(c cluster.Channel, topic uint32, epoch uint64) {
 		return
 	}
 	delete(s.watches, c)
+	a.takeHeld(w)
 	for _, p := range w.parked {
 		p.tell()
 	}
@@ -228,19 +286,18 @@ func (a *Adapter) onMessage(message string) {
 	defer s.mu.Unlock()
 	w := s.watches[e.channel]
 	switch {
-	case w == nil && e.kind != kindEdge && e.seq == 0 && !a.bus.listens():
+	case w == nil && e.kind != kindEdge && !a.bus.listens():
 		// The lease had ended, and everything is about to be watched again: who
 		// subscribes here does not miss what comes meanwhile.
-		a.counters.received.Add(1)
-		a.deliverer.Deliver(e.publication(), false)
+		a.deliver(&e)
 	case w == nil:
 		a.counters.unwanted.Add(1)
 	case !w.waiting:
 		a.tellOne(w, &e)
-	case w.overflow || len(w.held) == maxHeldEvents:
-		a.counters.dropped.Add(uint64(len(w.held) + 1))
-		w.overflow, w.held = true, nil
+	case !w.overflow && a.hold(w, &e):
 	default:
-		w.held = append(w.held, e)
+		list := append(a.takeHeld(w), e)
+		w.overflow = w.overflow || slices.ContainsFunc(list, func(e envelope) bool { return e.seq != 0 })
+		a.tellEarly(w, list)
 	}
 }

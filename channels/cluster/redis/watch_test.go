@@ -31,7 +31,7 @@ func (t *teller) Edge(e cluster.Edge) { t.heard = append(t.heard, fmt.Sprint("ed
 // TestWhatArrivesWhileASnapshotIsRead plays what the bus and the scripts do to one
 // channel: begin, gap (messages may have been missed), edge and kept with their
 // numbers, plain, answer with its number, read (a snapshot of that number), live
-// (no snapshot), unwatch.
+// (no snapshot), unwatch, again (the node begins to state everything again).
 func TestWhatArrivesWhileASnapshotIsRead(t *testing.T) {
 	for _, test := range []struct{ name, played, want string }{
 		{
@@ -65,6 +65,27 @@ func TestWhatArrivesWhileASnapshotIsRead(t *testing.T) {
 		{
 			"without a snapshot everything is told after the subscription",
 			"beginlive,plain,edge 5,live,edge 6", "watched,deliver plain,edge 5,edge 6",
+		},
+		{
+			"after a gap publications are told, the last one too",
+			"begin,read 4,gap,plain,kept 7,edge 8,plain,read 8", "watched 4,deliver plain,deliver kept 7,watched 8,deliver plain",
+		},
+		{
+			"what comes while the node states everything again is told, edges by the snapshot",
+			"begin,read 4,again,plain,kept 5,edge 6,begin,kept 7,edge 8,plain,read 8",
+			"watched 4,deliver plain,deliver kept 5,deliver kept 7,watched 8,deliver plain",
+		},
+		{
+			"what was held back is told when the node states everything again",
+			"begin,read 4,gap,plain,kept 7,edge 8,again", "watched 4,deliver plain,deliver kept 7",
+		},
+		{
+			"nobody misses what was kept before the first snapshot",
+			"begin,plain,kept 7,again", "deliver plain",
+		},
+		{
+			"an answer that is sure outlives the registration",
+			"begin,answer 5,again", "answer 5",
 		},
 		{
 			"an edge that comes twice is told once",
@@ -132,6 +153,11 @@ func (p *played) play(step string) {
 		a.onMessage(string(appendKeptTail(appendField(origin(kindKept), seq), &cluster.Publication{Payload: []byte(step)})))
 	case "answer":
 		a.tell(p.channel, p.topic, 0, seqOf(seq), false, func() { p.teller.heard = append(p.teller.heard, step) })
+	case "again":
+		a.bus.clear()
+		for i := range a.stripes {
+			a.clear(&a.stripes[i])
+		}
 	case "unwatch":
 		a.unwatch(p.channel, p.topic, 0)
 	default:
@@ -139,21 +165,54 @@ func (p *played) play(step string) {
 	}
 }
 
-func TestTooMuchHeldBackIsCountedAndReadAgain(t *testing.T) {
-	p := newPlayed(t)
-	p.play("begin")
-	for range maxHeldEvents + 10 {
-		p.play("plain")
-	}
-	p.play("read 4")
-	p.play("edge 5")
-	p.play("read 5")
-	p.play("plain")
-	if want := []string{"read again", "watched 5", "deliver plain"}; !slices.Equal(p.teller.heard, want) {
-		t.Errorf("got %q, want %q", p.teller.heard, want)
-	}
-	if got := p.adapter.Stats().Dropped; got != maxHeldEvents+10 {
-		t.Errorf("dropped: got %d, want %d", got, maxHeldEvents+10)
+// TestTooMuchHeldBackIsToldAtOnce: publications go on, and edges are left to another
+// snapshot.
+func TestTooMuchHeldBackIsToldAtOnce(t *testing.T) {
+	const numbered = "edge 5,plain,kept 6,read 6,edge 7,read 7,plain"
+	for _, test := range []struct {
+		name         string
+		held         int64 // by other channels
+		fits         int
+		played, want string
+	}{
+		{
+			"events of a channel", 0, maxHeldEvents, numbered,
+			"deliver plain,deliver kept 6,read again,watched 7,deliver plain",
+		},
+		{
+			"bytes of all channels", maxHeldBytes - 1, 0, numbered,
+			"deliver plain,deliver kept 6,read again,read again,deliver plain",
+		},
+		{
+			"plain events, which no snapshot has", maxHeldBytes - 1, 0, "plain,read 4,edge 5",
+			"deliver plain,watched 4,edge 5",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPlayed(t)
+			p.adapter.held.Store(test.held)
+			for _, step := range []string{"begin", "read 4", "gap"} {
+				p.play(step)
+			}
+			want := []string{"watched 4"}
+			for range test.fits {
+				p.play("plain")
+			}
+			if !slices.Equal(p.teller.heard, want) {
+				t.Fatalf("got %q, want all but the snapshot held back", p.teller.heard)
+			}
+			for _, step := range strings.Split(test.played, ",") {
+				p.play(step)
+			}
+			want = append(want, slices.Repeat([]string{"deliver plain"}, test.fits)...)
+			want = append(want, strings.Split(test.want, ",")...)
+			if !slices.Equal(p.teller.heard, want) {
+				t.Errorf("got %q, want %q", p.teller.heard, want)
+			}
+			if st := p.adapter.Stats(); st.Dropped != 0 || p.adapter.held.Load() != test.held {
+				t.Errorf("dropped %d, %d bytes are held", st.Dropped, p.adapter.held.Load()-test.held)
+			}
+		})
 	}
 }
 
