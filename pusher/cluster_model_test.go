@@ -63,7 +63,12 @@ func newClusterModel(t *testing.T, seed uint64, nodes int) *clusterModel {
 		slots: make([]*viewer, modelSlots), gaps: map[string]int{}, pumped: map[string]int{}, excepts: map[int]string{},
 	}
 	c := AppConfig{ID: "1", Key: modelKey, Secret: modelSecret, Options: AppOptions{Watchlist: true, SubscriptionCount: true}}
-	m.cluster = newFakeCluster(t, c, nodes, seed, func(o *Options) { o.Webhooks = m.hooks })
+	m.cluster = newFakeCluster(t, c, nodes, seed, func(o *Options) {
+		o.Webhooks, o.Compression = m.hooks, seed%2 == 0
+	})
+	for _, n := range m.cluster.nodes {
+		n.reactor.deflates = true
+	}
 	return m
 }
 

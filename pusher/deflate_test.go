@@ -53,6 +53,24 @@ func TestPublicationsAreCompressedOnce(t *testing.T) {
 	}
 }
 
+func TestEventsOfOtherNodesAreCompressed(t *testing.T) {
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0, func(o *Options) { o.Compression = true })
+	here, there := f.nodes[0], f.nodes[1]
+	here.reactor.deflates = true
+	c := here.Open("k", "")
+	for _, channel := range []string{"news", "cache-news"} {
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"` + channel + `"}}`)
+		f.pump()
+		c.got = nil
+		data := strings.Repeat("long ", 100)
+		there.Trigger(channel, "e", data, "")
+		f.pump()
+		if want := `{"event":"e","data":"` + data + `","channel":"` + channel + `"}`; len(c.got) != 1 || c.got[0] != want {
+			t.Errorf("%s: got %q, want %q", channel, c.got, want)
+		}
+	}
+}
+
 // recordingReactor keeps the frames that are sent.
 type recordingReactor struct {
 	fakeReactor

@@ -72,9 +72,8 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 
 // received makes a publication of this node of one of another.
 func received(a *App, name string, p cluster.Publication) *Publication {
-	q := &Publication{app: a, name: name, frame: sealed(p.Payload)}
-	q.except, _ = ParseSocketID(p.Except)
-	return q
+	except, _ := ParseSocketID(p.Except)
+	return a.publication(name, sealed(p.Payload), except)
 }
 
 // sealed makes a frame of a payload.

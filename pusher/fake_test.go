@@ -1,7 +1,9 @@
 package pusher
 
 import (
+	"compress/flate"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"testing"
@@ -84,12 +86,25 @@ func (r *fakeReactor) Send(conn int32, frames []byte) {
 			n, h = int(frames[6])<<24|int(frames[7])<<16|int(frames[8])<<8|int(frames[9]), 10
 		}
 		payload := string(frames[h : h+n])
+		if frames[0]&0x40 != 0 {
+			payload = inflated(payload)
+		}
 		if frames[0] == 0x89 {
 			payload = "ping"
 		}
 		c.got = append(c.got, payload)
 		frames = frames[h+n:]
 	}
+}
+
+// inflated is a compressed message as its client reads it (RFC 7692 section 7.2.2).
+func inflated(payload string) string {
+	const end = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
+	text, err := io.ReadAll(flate.NewReader(strings.NewReader(payload + end)))
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 func (r *fakeReactor) Close(conn int32, code int, reason string) {

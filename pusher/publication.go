@@ -71,7 +71,12 @@ func newPublication(a *App, e Event, encode encodeEvent) *Publication {
 	const overhead = len(`{"event":,"data":,"channel":"","user_id":}`)
 	size := frame.HeaderRoom + overhead + len(e.Name) + len(e.Data) + len(e.Channel) + len(e.UserID)
 	buf := encode(make([]byte, frame.HeaderRoom, size), &e)
-	p := &Publication{app: a, name: cloned(e.Channel), frame: frame.Seal(buf), except: e.Except}
+	return a.publication(cloned(e.Channel), frame.Seal(buf), e.Except)
+}
+
+// publication returns one of a frame, for the subscribers of a channel.
+func (a *App) publication(name string, frame []byte, except SocketID) *Publication {
+	p := &Publication{app: a, name: name, frame: frame, except: except}
 	if a.node.options.Compression {
 		p.deflated = &deflated{}
 	}
