@@ -117,7 +117,7 @@ func (d *Directory) Recall(name string, last func() (event *CachedEvent, expires
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if event, expires := last(); event != nil {
-		d.keep(s, name, event, expires)
+		d.keep(s, name, event, expires, true)
 	}
 }
 

@@ -73,6 +73,7 @@ type occupied struct {
 type cached struct {
 	event   *CachedEvent
 	expires time.Time
+	own     bool // this node published it
 }
 
 // CachedEvent is the last event of a cache channel. Immutable.
@@ -254,6 +255,7 @@ func (d *Directory) release(s *stripe, c *occupied) {
 		d.leaves(s, c.name, "")
 	}
 	delete(s.occupied, c.name)
+	d.makeRoom(s, c.name)
 }
 
 // Join counts a subscription of a presence channel and seats its user. When it
@@ -386,13 +388,13 @@ func (d *Directory) Interest(name string) Interest {
 }
 
 // Publish keeps event as the channel's last one until expires, if there is room (see
-// LimitCache), and calls emit with the number of the publication, for nobody when the channel is vacant. name
-// is not retained.
+// LimitCache), and calls emit with the number of the publication, for nobody when the channel is vacant, and
+// whether it is kept. name is not retained.
 //
 // Pusher: cache channels keep the last event published by the server, whether
 // or not anybody is subscribed.
 // Departs: Reverb loses it when the channel empties.
-func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, emit Emit) {
+func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, emit func(to Interest, seq uint64, kept bool)) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -402,13 +404,13 @@ func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, 
 	} else {
 		name = strings.Clone(name)
 	}
-	d.keep(s, name, event, expires)
+	kept := d.keep(s, name, event, expires, true)
 	var to Interest
 	if ok {
 		to = c.interest
 		c.replica.published(event, s.cut)
 	}
-	emit(to, s.nextSeq())
+	emit(to, s.nextSeq(), kept)
 }
 
 // Expire drops cached events whose time has passed and returns how many are
@@ -419,7 +421,7 @@ func (d *Directory) Expire(now time.Time) (left int) {
 		s.mu.Lock()
 		for name, hit := range s.cached {
 			if !now.Before(hit.expires) {
-				d.keep(s, name, nil, time.Time{})
+				d.forget(s, name)
 			}
 		}
 		left += len(s.cached)

@@ -129,7 +129,7 @@ func (m *directoryModel) apply(op byte, c *modelChannel, who byte) {
 		if channels.KindOf(c.name).Is(channels.Cache) {
 			c.cached = &channels.CachedEvent{Data: fmt.Sprint(m.steps)}
 			c.expires = m.now.Add(time.Duration(who) * time.Second)
-			m.directory.Publish(c.name, c.cached, c.expires, m.once(c, true, c.interest()))
+			m.directory.Publish(c.name, c.cached, c.expires, either(m.once(c, true, c.interest())))
 		}
 	case dirAdvance:
 		m.now = m.now.Add(time.Duration(who) * time.Second)

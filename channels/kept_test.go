@@ -17,7 +17,7 @@ func TestCacheIsBounded(t *testing.T) {
 	emitted := 0
 	publish := func(name, data string) {
 		event := &channels.CachedEvent{Frame: []byte("frame of " + data), Name: `"e"`, Data: data}
-		d.Publish(name, event, now.Add(time.Minute), func(channels.Interest, uint64) { emitted++ })
+		d.Publish(name, event, now.Add(time.Minute), func(channels.Interest, uint64, bool) { emitted++ })
 	}
 	cached := func(name string) string {
 		if e := d.Channel(name, now).Cached; e != nil {
@@ -51,5 +51,46 @@ func TestCacheIsBounded(t *testing.T) {
 	now = now.Add(time.Hour)
 	if left := d.Expire(now); left != 0 || d.CachedBytes() != 0 {
 		t.Errorf("%d events of %d bytes are left after their time", left, d.CachedBytes())
+	}
+}
+
+// TestEventsOfOtherNodesAreKept: their nodes bound them. Here they need none of the room for
+// what this node publishes, and go when there is too much and nobody subscribes any more.
+func TestEventsOfOtherNodesAreKept(t *testing.T) {
+	d, _ := connected()
+	until := epoch.Add(time.Minute)
+	large := &channels.CachedEvent{Frame: make([]byte, 5000)}
+	d.LimitCache(2000)
+	has := func(name string) bool { return d.Channel(name, epoch).Cached != nil }
+	publish := func(name string, bytes int) (kept bool) {
+		event := &channels.CachedEvent{Frame: make([]byte, bytes)}
+		d.Publish(name, event, until, func(_ channels.Interest, _ uint64, k bool) { kept = k })
+		return kept
+	}
+	for i := range 3 {
+		name := fmt.Sprint("cache-", i)
+		d.Subscribe(name, 0, epoch)
+		d.Watched(name, &channels.State{Seq: 1, Kept: large, Expires: until})
+		if !has(name) {
+			t.Errorf("the event of %s is not kept", name)
+		}
+	}
+	if !publish("cache-own", 100) {
+		t.Error("there is no room for an event of this node")
+	}
+	if publish("cache-1", 5000) || has("cache-1") {
+		t.Error("an event of this node is kept beyond the limit, or that before it")
+	}
+	d.Unsubscribe("cache-2", 0, true)
+	if !has("cache-0") || has("cache-2") || !has("cache-own") {
+		t.Errorf("kept: %v, %v, %v; want all but that of the vacant channel", has("cache-0"), has("cache-2"), has("cache-own"))
+	}
+	d.Forget("cache-0")
+	if has("cache-0") {
+		t.Error("an event is kept though a later one of another node was not")
+	}
+	d.Expire(until)
+	if got := d.CachedBytes(); got != 0 {
+		t.Errorf("%d bytes are left", got)
 	}
 }

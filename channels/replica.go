@@ -105,7 +105,8 @@ type State struct {
 	Seq     uint64
 	Members []*Member    // in the order of joining; presence channels only
 	Kept    *CachedEvent // cache channels only; nil when there is none
-	Expires time.Time    // of Kept
+	Own     bool         // this node published Kept
+	Expires time.Time    // of it
 	Partial bool         // who is not in it may be present, what own has may be newer
 
 	// Missed is called, as by Publish, when subscribers here have missed Kept.
@@ -124,7 +125,7 @@ func (d *Directory) Watched(name string, state *State) {
 	}
 	r := c.replica
 	r.settled, r.fresh = true, !r.known
-	if state != nil && r.missed(state.Kept) {
+	if r.missed(state) {
 		state.Missed(c.interest, s.nextSeq())
 	}
 	if state == nil || !state.Partial {
@@ -139,7 +140,7 @@ func (d *Directory) Watched(name string, state *State) {
 			r.placed(state.Kept)
 		}
 		if len(r.own) == 0 {
-			d.keep(s, c.name, state.Kept, state.Expires)
+			d.keepState(s, c.name, state)
 		}
 	}
 	gap := r.gap

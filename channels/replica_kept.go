@@ -33,8 +33,28 @@ func (r *replica) placed(event *CachedEvent) bool {
 
 // missed reports whether subscribers were told what happens in a channel before, and not
 // of its last event.
-func (r *replica) missed(last *CachedEvent) bool {
-	return r.known && last != nil && last.Seq > max(r.seen, r.kept)
+func (r *replica) missed(state *State) bool {
+	return r.known && state != nil && state.Kept != nil && !state.Own && state.Kept.Seq > max(r.seen, r.kept)
+}
+
+// keepState keeps the last event that the cluster has.
+func (d *Directory) keepState(s *stripe, name string, state *State) {
+	if state.Kept == nil {
+		d.forget(s, name)
+		return
+	}
+	d.keep(s, name, state.Kept, state.Expires, state.Own)
+}
+
+// Forget takes over that a publication of another node was not kept: what was before is
+// not the channel's last event any more.
+func (d *Directory) Forget(name string) {
+	s := d.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.occupied[name]; ok && c.replica != nil && len(c.replica.own) == 0 {
+		d.forget(s, name)
+	}
 }
 
 // keptHere notes the event that subscribers are welcomed with while nobody knows better.
@@ -74,6 +94,6 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 		emit(c.interest, s.nextSeq())
 	}
 	if !behind {
-		d.keep(s, c.name, event, expires)
+		d.keep(s, c.name, event, expires, mine)
 	}
 }

@@ -294,7 +294,7 @@ func TestTheLastEventThatWasMissedIsTold(t *testing.T) {
 		{"an outage", func() { d.Cut(); d.Restate() }, 0},
 		{"an event of others in it", state(15, 14), 1},
 		{"an outage", func() { d.Cut(); d.Restate() }, 0},
-		{"an event of this node in it", func() { d.Watched(c, &channels.State{Seq: 16, Kept: event(0), Expires: until}) }, 0},
+		{"an event of this node in it", func() { d.Watched(c, &channels.State{Seq: 16, Kept: event(16), Own: true, Expires: until}) }, 0},
 		{"the last event of others", keep(17, false), 1},
 		{"somebody else's time", func() { d.Leave(c, 0, false, ""); d.Cut(); d.Subscribe(c, 0, epoch); d.Restate() }, 0},
 		{"who was welcomed with it", state(18, 17), 0},
@@ -313,7 +313,7 @@ func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 		return &channels.CachedEvent{Name: name, Frame: []byte(name)}
 	}
 	until := epoch.Add(time.Minute)
-	publish := func(name string) { d.Publish(c, event(name), until, func(channels.Interest, uint64) {}) }
+	publish := func(name string) { d.Publish(c, event(name), until, func(channels.Interest, uint64, bool) {}) }
 	var delivered []string
 	keep := func(name string, seq uint64, mine bool) {
 		d.Keep(c, seq, event(name), until, mine, func(channels.Interest, uint64) { delivered = append(delivered, name) })

@@ -158,18 +158,18 @@ func (n *Node) cachedEvent(k *cluster.Kept) (*channels.CachedEvent, time.Time) {
 }
 
 // publishElsewhere hands a publication that was delivered here to the other
-// nodes. ttl and kept are those of one that is kept.
-func (n *Node) publishElsewhere(channel string, p *Publication, ttl time.Duration, kept *channels.CachedEvent) {
+// nodes, as out, which has its channel's name where that is not p's.
+func (n *Node) publishElsewhere(p *Publication, out cluster.Publication) {
 	c := n.bus()
 	if c == nil {
 		return
 	}
-	out := cluster.Publication{Channel: cluster.Channel{App: p.app.ID, Name: channel}, Payload: frame.Payload(p.frame)}
+	out.Payload, out.Channel.App = frame.Payload(p.frame), p.app.ID
+	if out.Channel.Name == "" {
+		out.Channel.Name = p.name
+	}
 	if !p.except.IsZero() {
 		out.Except = p.except.String()
-	}
-	if kept != nil {
-		out.Keep, out.Name, out.Data = ttl, kept.Name, kept.Data
 	}
 	c.Publish(out)
 }

@@ -158,6 +158,42 @@ func TestACacheChannelCatchesUpAfterAGap(t *testing.T) {
 	expect(conns[1])
 }
 
+// TestCachedEventsOfAClusterAreBounded: what finds no room at the node that is told it is
+// kept by nobody, and all clients have the same answer.
+func TestCachedEventsOfAClusterAreBounded(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{MaxCachedBytes: 2000}}, 2, 0)
+	const channels = 100
+	trigger := func(event string) {
+		for i := range channels {
+			f.nodes[0].Trigger(fmt.Sprint("cache-", i), event, `"d"`, "")
+		}
+		f.pump()
+	}
+	trigger("e")
+	kept := len(f.hub.Names())
+	if kept == 0 || kept > 20 || uint64(channels-kept) != f.nodes[0].app.Stats().CacheDropped {
+		t.Errorf("the cluster keeps %d events, want some", kept)
+	}
+	for i := range channels {
+		var told [2]string
+		for n, node := range f.nodes {
+			c := node.Open("k", "")
+			c.Send(fmt.Sprintf(`{"event":"pusher:subscribe","data":{"channel":"cache-%d"}}`, i))
+			f.pump()
+			told[n] = c.got[len(c.got)-1]
+			c.Drop()
+		}
+		if told[0] != told[1] || strings.Contains(told[0], "cache_miss") != (i >= kept) {
+			t.Errorf("channel %d of %d that are kept: %q", i, kept, told)
+		}
+	}
+	f.nodes[0].Trigger("cache-0", strings.Repeat("e", 3000), `"d"`, "")
+	f.pump()
+	if got := len(f.hub.Names()); got != kept-1 {
+		t.Errorf("%d events are kept after one that found no room took the place of another, want %d", got, kept-1)
+	}
+}
+
 // TestPresentAnywhere: webhooks that were held back ask whether the client is on
 // any node.
 func TestPresentAnywhere(t *testing.T) {

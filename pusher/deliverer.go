@@ -55,6 +55,9 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		return
 	}
 	if p.Seq == 0 {
+		if p.Forget {
+			a.directory.Forget(p.Channel.Name)
+		}
 		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
 			n.post(to, received(a, p.Channel.Name, p))
 		}
@@ -115,8 +118,8 @@ func (d deliverer) state(a *App, name string, s *cluster.Snapshot) *channels.Sta
 	n := d.node
 	out := &channels.State{Seq: s.Seq, Members: members(s.Members), Partial: s.Partial}
 	out.Kept, out.Expires = n.cachedEvent(s.Kept)
-	if k := s.Kept; k != nil && !k.Mine {
-		out.Kept.Seq = k.Seq
+	if k := s.Kept; k != nil {
+		out.Own, out.Kept.Seq = k.Mine, k.Seq
 		out.Missed = func(to channels.Interest, seq uint64) {
 			if !n.overloaded(to) {
 				q := received(a, name, cluster.Publication{Payload: k.Payload, Except: k.Except})

@@ -217,12 +217,16 @@ func (n *Node) trigger(a *App, e Event) error {
 		return ErrOverloaded
 	}
 	p := newPublication(a, e, appendServerEvent)
-	kept := &channels.CachedEvent{Frame: p.frame, Name: cloned(e.Name), Data: cloned(e.Data)}
+	event := &channels.CachedEvent{Frame: p.frame, Name: cloned(e.Name), Data: cloned(e.Data)}
 	ttl := a.Options().CacheTTL
-	a.directory.Publish(e.Channel, kept, n.Now().Add(ttl), func(to channels.Interest, seq uint64) {
+	a.directory.Publish(e.Channel, event, n.Now().Add(ttl), func(to channels.Interest, seq uint64, kept bool) {
 		p.seq = seq
 		n.post(to, p)
-		n.publishElsewhere(p.name, p, ttl, kept)
+		if kept {
+			n.publishElsewhere(p, cluster.Publication{Keep: ttl, Name: event.Name, Data: event.Data})
+		} else {
+			n.publishElsewhere(p, cluster.Publication{Forget: true})
+		}
 	})
 	return nil
 }
@@ -237,10 +241,10 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 	}
 	if to != 0 || n.bus() != nil {
 		p := newPublication(a, e, appendServerEvent)
-		channel := p.name
+		out := cluster.Publication{Channel: cluster.Channel{Name: p.name}}
 		p.audience, p.name = toUser, cloned(user)
 		n.post(to, p)
-		n.publishElsewhere(channel, p, 0, nil)
+		n.publishElsewhere(p, out)
 	}
 	return nil
 }
@@ -256,7 +260,7 @@ func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 	}
 	p := newPublication(a, e, encode)
 	n.post(to, p)
-	n.publishElsewhere(p.name, p, 0, nil)
+	n.publishElsewhere(p, cluster.Publication{})
 	return nil
 }
 

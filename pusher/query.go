@@ -54,10 +54,23 @@ func (n *Node) channel(ctx context.Context, c cluster.Adapter, a *App, name stri
 		return channels.Occupancy{} // a user is no channel to the application
 	}
 	o, err := c.Channel(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
-	if err != nil {
+	switch {
+	case errors.Is(err, cluster.ErrPartial):
+		return fuller(occupancy(&o), a.directory.Channel(name, n.Now()))
+	case err != nil:
 		return a.directory.Channel(name, n.Now())
 	}
 	return occupancy(&o)
+}
+
+// fuller is what is known of a channel while nodes are missing in the cluster's state: the
+// larger numbers. This node has its own, and the members of before.
+func fuller(of, own channels.Occupancy) channels.Occupancy {
+	of.Subscriptions, of.Users = max(of.Subscriptions, own.Subscriptions), max(of.Users, own.Users)
+	if of.Cached == nil {
+		of.Cached, of.CachedFor = own.Cached, own.CachedFor
+	}
+	return of
 }
 
 func occupancy(o *cluster.Occupancy) channels.Occupancy {
@@ -112,14 +125,36 @@ func (n *Node) Channels(a *App, prefix string) ([]channels.NamedOccupancy, error
 		return nil, ErrTooManyChannels
 	case err != nil && ctx.Err() != nil:
 		return nil, ErrListTimeout
-	case err != nil:
+	case err != nil && !errors.Is(err, cluster.ErrPartial):
 		return n.ownChannels(a, prefix)
 	}
 	out := make([]channels.NamedOccupancy, len(rows))
 	for i := range rows {
 		out[i] = channels.NamedOccupancy{Name: rows[i].Name, Occupancy: occupancy(&rows[i].Occupancy)}
 	}
+	if err != nil {
+		return n.withOwn(a, prefix, out)
+	}
 	return out, nil
+}
+
+// withOwn adds what this node knows to rows in which nodes may be missing.
+func (n *Node) withOwn(a *App, prefix string, rows []channels.NamedOccupancy) ([]channels.NamedOccupancy, error) {
+	at := make(map[string]int, len(rows))
+	for i := range rows {
+		at[rows[i].Name] = i
+	}
+	for _, own := range a.directory.Channels(prefix) {
+		if i, ok := at[own.Name]; ok {
+			rows[i].Occupancy = fuller(rows[i].Occupancy, own.Occupancy)
+		} else {
+			rows = append(rows, own)
+		}
+	}
+	if len(rows) > MaxListedChannels {
+		return nil, ErrTooManyChannels
+	}
+	return rows, nil
 }
 
 func (n *Node) ownChannels(a *App, prefix string) ([]channels.NamedOccupancy, error) {
@@ -143,10 +178,24 @@ func (n *Node) Members(a *App, name string) (list []*channels.Member, ok bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
 	found, err := c.Members(ctx, cluster.Channel{App: a.ID, Name: cloned(name)})
-	if err != nil {
+	partial := errors.Is(err, cluster.ErrPartial)
+	if err != nil && !partial {
 		return a.directory.Members(name)
 	}
-	return members(found), len(found) > 0
+	list = members(found)
+	if partial {
+		listed := make(map[string]bool, len(list))
+		for _, m := range list {
+			listed[m.ID] = true
+		}
+		own, _ := a.directory.Members(name)
+		for _, m := range own {
+			if !listed[m.ID] {
+				list = append(list, m)
+			}
+		}
+	}
+	return list, len(list) > 0
 }
 
 // Present reports whether a channel is occupied in the cluster or, when userID is

@@ -10,6 +10,10 @@ import (
 // about: answer from what this node knows.
 var ErrDegraded = errors.New("the cluster's state is out of reach")
 
+// ErrPartial comes with the answer to a query in which this node or others may be missing,
+// as they state everything again.
+var ErrPartial = errors.New("nodes are still missing in the cluster's state")
+
 // ErrTooMany is returned by Adapter.Channels when there are more than it may return.
 var ErrTooMany = errors.New("too many channels")
 
@@ -38,6 +42,10 @@ type Publication struct {
 	// Name and Data, JSON tokens, are what queries tell of it.
 	Keep       time.Duration
 	Name, Data string
+
+	// Forget, of one that is not kept, ends what is kept of its channel: for want of room it
+	// is not kept itself, and what was before is not the last event any more.
+	Forget bool
 
 	// Counted is the number that Deliverer.Counted had, of a publication that tells
 	// the count; 0 of any other.
@@ -164,7 +172,7 @@ type Adapter interface {
 	Describe(text string) error
 
 	// Queries ask the shared state, never another node. They return ErrDegraded
-	// when it is out of reach. Channels returns at most limit rows, in no order, or
+	// when it is out of reach, and ErrPartial with an answer. Channels returns at most limit rows, in no order, or
 	// ErrTooMany; channels that stand for users are not among them.
 	Channel(ctx context.Context, c Channel) (Occupancy, error)
 	Channels(ctx context.Context, app, prefix string, limit int) ([]NamedOccupancy, error)
@@ -211,6 +219,7 @@ type Stats struct {
 	Unwanted  uint64 // received though nobody here watches: hash collisions, late unsubscribes
 	Junk      uint64 // not understood and ignored
 	Dropped   uint64 // publications that did not fit the spool
+	Unkept    uint64 // publications that were told and not kept, for want of room
 	Unheard   uint64 // spooled publications that left though a node was not back
 	Fenced    uint64 // times this node lost its lease and registered again
 	Reconnect uint64 // times the shared state was lost

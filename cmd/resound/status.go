@@ -159,6 +159,7 @@ func statusCluster(c *monitor.Cluster) string {
 	return text + happened([]incident{
 		{uint64(c.Spooled), "wait"},
 		{c.Dropped, "dropped"},
+		{c.Unkept, "not kept"},
 		{c.Unheard, "sent before all nodes were back"},
 		{c.Unwanted, "for nobody here"},
 		{c.Junk, "not understood"},

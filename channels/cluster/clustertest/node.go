@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -309,11 +310,26 @@ func (n *Node) occupancy(c cluster.Channel) cluster.Occupancy {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
-	o, err := n.Channel(ctx, c)
+	var o cluster.Occupancy
+	err := whole(func() (err error) {
+		o, err = n.Channel(ctx, c)
+		return err
+	})
 	if err != nil {
 		n.t.Fatalf("occupancy of %s: %v", c.Name, err)
 	}
 	return o
+}
+
+// whole asks until no node is missing in the answer.
+func whole(ask func() error) error {
+	for {
+		err := ask()
+		if !errors.Is(err, cluster.ErrPartial) {
+			return err
+		}
+		time.Sleep(time.Millisecond) // whoever is missing has the processor
+	}
 }
 
 // members asks for the ids of a channel's members.
@@ -321,7 +337,11 @@ func (n *Node) members(c cluster.Channel) []string {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), patience)
 	defer cancel()
-	list, err := n.Members(ctx, c)
+	var list []cluster.Member
+	err := whole(func() (err error) {
+		list, err = n.Members(ctx, c)
+		return err
+	})
 	if err != nil {
 		n.t.Fatalf("members of %s: %v", c.Name, err)
 	}

@@ -308,6 +308,9 @@ func (a *Adapter) query(read func()) error {
 		return cluster.ErrDegraded
 	}
 	read()
+	if a.hub.back {
+		return cluster.ErrPartial
+	}
 	return nil
 }
 

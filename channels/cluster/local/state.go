@@ -140,6 +140,10 @@ func (h *Hub) publish(from *Adapter, p cluster.Publication) {
 		event := cluster.Kept{Payload: p.Payload, Name: p.Name, Data: p.Data, Seq: p.Seq, Except: p.Except}
 		h.of(p.Channel).kept = kept{event, from, time.Now().Add(p.Keep)}
 	}
+	if p.Forget {
+		h.of(p.Channel).kept = kept{}
+		h.drop(p.Channel)
+	}
 	for _, a := range h.adapters {
 		mine := a == from
 		if _, ok := a.watched[p.Channel]; !ok || mine && p.Keep == 0 {

@@ -59,7 +59,7 @@ type Adapter struct {
 }
 
 type counters struct {
-	published, received, unwanted, junk, dropped, unheard, fenced, reconnect atomic.Uint64
+	published, received, unwanted, junk, dropped, unkept, unheard, fenced, reconnect atomic.Uint64
 }
 
 var _ cluster.Adapter = (*Adapter)(nil)
@@ -252,6 +252,7 @@ func (a *Adapter) Stats() cluster.Stats {
 		Unwanted:  a.counters.unwanted.Load(),
 		Junk:      a.counters.junk.Load(),
 		Dropped:   a.counters.dropped.Load(),
+		Unkept:    a.counters.unkept.Load(),
 		Unheard:   a.counters.unheard.Load(),
 		Fenced:    a.counters.fenced.Load(),
 		Reconnect: a.counters.reconnect.Load(),

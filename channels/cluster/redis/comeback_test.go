@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,6 +78,13 @@ func TestTheSpoolWaitsUntilTheOthersListen(t *testing.T) {
 			}
 			r.find(t, 0)
 			r.publisher.Publish(cluster.Publication{Channel: named("chat"), Payload: []byte("afterwards")})
+			ask := func() error {
+				_, err := r.publisher.Channel(t.Context(), named("chat"))
+				return err
+			}
+			if err := ask(); !errors.Is(err, cluster.ErrPartial) {
+				t.Errorf("a query while a node is missing: %v, want ErrPartial", err)
+			}
 			r.find(t, 1)
 			r.heard.until(t, "everything", func() bool {
 				return len(r.heard.delivered["chat"]) == 11 && len(r.heard.delivered["cache-chat"]) == 10
@@ -88,6 +96,7 @@ func TestTheSpoolWaitsUntilTheOthersListen(t *testing.T) {
 				t.Errorf("delivered of those that are kept: %q", got)
 			}
 			unlocked(t, r.told, "the spool is empty", func() bool { return r.publisher.Stats().Spooled == 0 })
+			unlocked(t, r.told, "no node is missing", func() bool { return ask() == nil })
 			if st := r.publisher.Stats(); st.Unheard+st.Dropped != 0 {
 				t.Errorf("stats: %+v", st)
 			}

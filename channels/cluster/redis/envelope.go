@@ -15,6 +15,7 @@ import (
 //
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | kind | cid | origin | P: except, payload                            |
+//	|    |   |      |     |        | F: the same, and nothing is kept any more     |
 //	|    |   |      |     |        | C: number of the count, payload               |
 //	|    |   |      |     |        | K: seq, except, name, data, ms kept, payload  |
 //	+----+---+------+-----+--------+-----------------------------------------------+
@@ -30,6 +31,7 @@ const (
 	version = 1
 
 	kindPlain     = 'P'
+	kindForget    = 'F'
 	kindCount     = 'C'
 	kindKept      = 'K'
 	kindEdge      = 'E'
@@ -127,7 +129,7 @@ func decode(message string) (e envelope, topic uint32, err error) {
 	}
 	e.kind, e.bytes = message[3], len(message)
 	switch e.kind {
-	case kindPlain:
+	case kindPlain, kindForget:
 		topic, e.channel = r.cid()
 		e.node, e.number = r.origin()
 		e.except, e.payload = r.field(), r.field()
@@ -179,6 +181,7 @@ func (e *envelope) publication() cluster.Publication {
 		Name:    e.name,
 		Data:    e.data,
 		Counted: e.counted,
+		Forget:  e.kind == kindForget,
 		Seq:     e.seq,
 	}
 }
@@ -191,18 +194,20 @@ func appendOrigin(dst []byte, node string, number uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, node...), number)
 }
 
-func appendKeptTail(dst []byte, p *cluster.Publication) []byte {
+// appendKeptTail appends what follows the seq of p, which is kept for that many
+// milliseconds.
+func appendKeptTail(dst []byte, p *cluster.Publication, left uint64) []byte {
 	dst = appendField(dst, p.Except)
 	dst = appendField(dst, p.Name)
 	dst = appendField(dst, p.Data)
-	dst = appendField(dst, decimal(keptMilliseconds(p)))
+	dst = appendField(dst, decimal(left))
 	return appendField(dst, p.Payload)
 }
 
-// keptMilliseconds is how long p is kept, at least the millisecond that is the
+// keptMilliseconds is how long until that is, at least the millisecond that is the
 // least for Redis.
-func keptMilliseconds(p *cluster.Publication) uint64 {
-	return uint64(max(p.Keep.Milliseconds(), 1))
+func keptMilliseconds(until time.Time) uint64 {
+	return uint64(max(time.Until(until).Milliseconds(), 1))
 }
 
 func memberBytes(m cluster.Member) string {

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"testing"
-	"time"
 
 	"resound/channels/cluster"
 )
@@ -25,7 +24,7 @@ func FuzzEnvelope(f *testing.F) {
 	n := testNames()
 	kept := appendOrigin(n.appendCID(appendHeader(nil, kindKept), n.topic(c), c), "0123456789abcdef", 8)
 	kept = appendField(kept, "12345")
-	f.Add(string(appendKeptTail(kept, &cluster.Publication{Keep: time.Minute, Name: `"n"`, Data: `"d"`, Payload: []byte("p")})))
+	f.Add(string(appendKeptTail(kept, &cluster.Publication{Name: `"n"`, Data: `"d"`, Payload: []byte("p")}, 60_000)))
 	count := appendOrigin(n.appendCID(appendHeader(nil, kindCount), n.topic(c), c), "0123456789abcdef", 9)
 	f.Add(string(appendField(appendField(count, "12345"), "{}")))
 	edge := append(n.appendCID(appendHeader(nil, kindEdge), n.topic(c), c), byte(cluster.MemberAdded))

@@ -331,6 +331,33 @@ func TestASlowRedisIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestARedisThatIsFullKeepsNothing: what it has no room to keep is told all the same, and
+// what was kept before does not pass for the last event.
+func TestARedisThatIsFullKeepsNothing(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	o.Lease = 30 * time.Second // no heartbeat meanwhile: Redis refuses that too
+	a, l := join(t, o)
+	publisher, _ := join(t, o)
+	c := named("cache-chat")
+	follow(t, a, l, c)
+	event := func(payload string) cluster.Publication {
+		return cluster.Publication{Channel: c, Payload: []byte(payload), Keep: time.Minute, Name: `"e"`, Data: `"d"`}
+	}
+	publisher.Publish(event("kept"))
+	l.until(t, "kept", func() bool { return len(l.delivered[c.Name]) == 1 })
+	s.do("CONFIG", "SET", "maxmemory", "1")
+	publisher.Publish(event("not kept"))
+	l.until(t, "told", func() bool { return len(l.delivered[c.Name]) == 2 })
+	if st := publisher.Stats(); st.Unkept != 1 || st.Dropped != 0 {
+		t.Errorf("stats: %+v, want one unkept", st)
+	}
+	if o, err := a.Channel(t.Context(), c); err != nil || o.Kept != nil {
+		t.Errorf("kept: %+v, %v; want nothing rather than an old event", o.Kept, err)
+	}
+	s.do("CONFIG", "SET", "maxmemory", "0")
+}
+
 func TestARedisThatHangsIsAnOutage(t *testing.T) {
 	s := startServer(t)
 	p := newProxy(t, s.address())

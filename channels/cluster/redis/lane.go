@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -21,8 +22,9 @@ const (
 type item struct {
 	publication cluster.Publication
 	topic       uint32
-	number      uint64 // in its bucket, given when it is sent the first time
-	bytes       int    // what it counts in the spool
+	number      uint64    // in its bucket, given when it is sent the first time
+	until       time.Time // when it is not kept any more, of one that is
+	bytes       int       // what it counts in the spool
 
 	terminate   string
 	isTerminate bool
@@ -67,6 +69,9 @@ func (l *lane) init(a *Adapter) {
 func (l *lane) put(i *item) {
 	o := &l.adapter.options
 	i.bytes = i.contentBytes() + itemBytes
+	if i.publication.Keep > 0 {
+		i.until = time.Now().Add(i.publication.Keep)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed || len(l.items) >= o.SpoolPublications/laneCount || l.bytes+i.bytes > o.SpoolBytes/laneCount {
@@ -203,9 +208,13 @@ func (l *lane) send(s *session, batch []*item) error {
 				sent[bucketOf(i.topic)] = i.number
 				continue
 			}
-			if isReply(err, "NOSCRIPT") {
+			switch {
+			case isReply(err, "NOSCRIPT"):
 				source = true
-			} else {
+			case isReply(err, "OOM") && i.publication.Keep > 0:
+				i.publication.Keep, i.publication.Forget = 0, true
+				l.adapter.counters.unkept.Add(1)
+			default:
 				failure = err
 			}
 			again = append(again, i)
@@ -255,10 +264,16 @@ func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
 		message := append(appendHeader(nil, kindTerminate), a.node...)
 		message = appendField(appendField(message, p.Channel.App), i.terminate)
 		return s.send(a.names.allName(), message)
-	case p.Keep > 0:
+	case p.Keep > 0 || p.Forget:
 		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
-		rest := appendKeptTail(make([]byte, 0, i.contentBytes()+envelopeBytes), p)
-		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(keptMilliseconds(p)), string(origin), string(rest), a.node, decimal(i.number)}
+		rest, left := make([]byte, 0, i.contentBytes()+envelopeBytes), uint64(0)
+		if p.Forget {
+			rest = appendField(appendField(rest, p.Except), p.Payload)
+		} else {
+			left = keptMilliseconds(i.until)
+			rest = appendKeptTail(rest, p, left)
+		}
+		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(left), string(origin), string(rest), a.node, decimal(i.number)}
 		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
 	case p.Counted > 0:
 		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindCount)

@@ -32,7 +32,15 @@ func (a *Adapter) Channel(ctx context.Context, c cluster.Channel) (cluster.Occup
 	if err != nil {
 		return cluster.Occupancy{}, outOfReach(err)
 	}
-	return cluster.Occupancy{Subscriptions: int(int64Of(answer[0])), Users: int(int64Of(answer[1])), Kept: kept}, nil
+	return cluster.Occupancy{Subscriptions: int(int64Of(answer[0])), Users: int(int64Of(answer[1])), Kept: kept}, a.partial()
+}
+
+// partial is the error of answers in which nodes may be missing.
+func (a *Adapter) partial() error {
+	if !a.hasStated() || a.comeback.awaits() {
+		return cluster.ErrPartial
+	}
+	return nil
 }
 
 // Channels implements cluster.Adapter. Each page of a bucket is a moment of its own.
@@ -66,7 +74,7 @@ func (a *Adapter) Channels(ctx context.Context, app, prefix string, limit int) (
 		}
 		left = append(on, left...)
 	}
-	return l.rows, nil
+	return l.rows, a.partial()
 }
 
 const (
@@ -147,7 +155,7 @@ func (a *Adapter) Members(ctx context.Context, c cluster.Channel) ([]cluster.Mem
 	if err != nil {
 		return nil, outOfReach(err)
 	}
-	return snapshots[0].Members, nil
+	return snapshots[0].Members, a.partial()
 }
 
 func (a *Adapter) queryCall(bucket int, arguments ...string) call {

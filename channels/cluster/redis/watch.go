@@ -273,7 +273,7 @@ func (a *Adapter) onMessage(message string) {
 			a.deliverer.Terminate(e.channel.App, e.user)
 		}
 		return
-	case kindPlain, kindCount:
+	case kindPlain, kindForget, kindCount:
 		if e.node == a.node {
 			return // delivered where it was published
 		}

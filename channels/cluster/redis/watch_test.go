@@ -150,7 +150,7 @@ func (p *played) play(step string) {
 	case "plain":
 		a.onMessage(string(appendField(appendField(origin(kindPlain), ""), "plain")))
 	case "kept":
-		a.onMessage(string(appendKeptTail(appendField(origin(kindKept), seq), &cluster.Publication{Payload: []byte(step)})))
+		a.onMessage(string(appendKeptTail(appendField(origin(kindKept), seq), &cluster.Publication{Payload: []byte(step)}, 1)))
 	case "answer":
 		a.tell(p.channel, p.topic, 0, seqOf(seq), false, func() { p.teller.heard = append(p.teller.heard, step) })
 	case "again":

@@ -139,7 +139,7 @@ var appKeys = []key[App]{
 	{
 		spec{
 			path: "max_cached_bytes", unit: "bytes", fallback: "67108864", null: noLimit, min: 1 << 16, max: 1 << 40,
-			meaning: "Memory of the last events of all cache channels; beyond it events are delivered and not kept, which is counted.",
+			meaning: "Memory of the last events of all cache channels that are triggered at this node; beyond it events are delivered and not kept, which is counted.",
 			danger:  "Events of cache channels without subscribers are kept for `cache_ttl` too.",
 		},
 		func(a *App) any { return &a.MaxCachedBytes },

@@ -26,7 +26,7 @@ func full(apps int) Snapshot {
 		Errors:      []ErrorCount{{4009, 1}},
 		Refusals:    []ErrorCount{{4001, 2}},
 		Redis:       RedisDegraded,
-		Cluster:     &Cluster{Nodes: 1, Topics: 2, Spooled: 3, Published: 4, Received: 5, Unwanted: 6, Junk: 7, Dropped: 8, Fenced: 9, Reconnects: 10, Unheard: 11},
+		Cluster:     &Cluster{Nodes: 1, Topics: 2, Spooled: 3, Published: 4, Received: 5, Unwanted: 6, Junk: 7, Dropped: 8, Fenced: 9, Reconnects: 10, Unheard: 11, Unkept: 12},
 	}
 	for i := range apps {
 		s.Apps = append(s.Apps, App{
@@ -79,6 +79,7 @@ func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 		`resound_cluster_junk_messages_total 7`,
 		`resound_cluster_publications_dropped_total 8`,
 		`resound_cluster_publications_unheard_total 11`,
+		`resound_cluster_publications_unkept_total 12`,
 		`resound_cluster_fenced_total 9`,
 		`resound_cluster_reconnects_total 10`,
 		`soketi_connected{app_id="app-0000",port="8080"} 1`,

@@ -196,6 +196,7 @@ type Cluster struct {
 	Unwanted   uint64 `json:"unwanted"` // received for nobody here
 	Junk       uint64 `json:"junk"`     // not understood
 	Dropped    uint64 `json:"dropped"`  // publications that did not fit the spool
+	Unkept     uint64 `json:"unkept"`   // events of cache channels that Redis had no room to keep
 	Unheard    uint64 `json:"unheard"`  // spooled publications that left though a node was not back
 	Fenced     uint64 `json:"fenced"`   // times the node lost its lease
 	Reconnects uint64 `json:"reconnects"`

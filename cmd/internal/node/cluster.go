@@ -79,6 +79,7 @@ func (n *Node) clusterSnapshot() (string, *monitor.Cluster) {
 		Unwanted:   x.Unwanted,
 		Junk:       x.Junk,
 		Dropped:    x.Dropped,
+		Unkept:     x.Unkept,
 		Unheard:    x.Unheard,
 		Fenced:     x.Fenced,
 		Reconnects: x.Reconnect,
