@@ -39,8 +39,8 @@ type Adapter struct {
 
 	description description
 
-	// cleaning orders the calls of purgeScript, by the cleaner and by Close.
-	cleaning sync.Mutex
+	// cleaning has a value while purgeScript is called, by the cleaner or by Close.
+	cleaning chan struct{}
 
 	session     atomic.Pointer[session] // nil while Redis is lost
 	accepting   atomic.Bool             // statements are taken
@@ -74,7 +74,10 @@ func New(o Options) (*Adapter, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, fmt.Errorf("no random numbers: %w", err)
 	}
-	a := &Adapter{options: o, names: newNames(o.Prefix, o.Database, o.Topics), node: hex.EncodeToString(id[:])}
+	a := &Adapter{
+		options: o, names: newNames(o.Prefix, o.Database, o.Topics), node: hex.EncodeToString(id[:]),
+		cleaning: make(chan struct{}, 1),
+	}
 	for i := range a.flushers {
 		a.flushers[i].init(a)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -303,6 +304,68 @@ func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
 	}
 	a.Seat(c, cluster.Member{ID: "ann"})
 	l.until(t, "all came back", func() bool { return len(l.delivered[c.Name]) == 50 && l.seated["ann"] != 0 })
+}
+
+// TestOrderHoldsWhenScriptsAreForgotten: what needs no script does not overtake what does.
+func TestOrderHoldsWhenScriptsAreForgotten(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	a, l := join(t, o)
+	publisher, _ := join(t, o)
+	c := named("cache-chat")
+	follow(t, a, l, c)
+	publisher.comeback.setDeaf(true) // all of it is one batch
+	want := []string{"kept 0", "plain", "kept 1", "not kept", "kept 2"}
+	for _, payload := range want {
+		p := cluster.Publication{Channel: c, Payload: []byte(payload)}
+		if strings.HasPrefix(payload, "kept") {
+			p.Keep, p.Name, p.Data = time.Minute, `"e"`, `"d"`
+		}
+		p.Forget = payload == "not kept"
+		publisher.Publish(p)
+	}
+	s.do("SCRIPT", "FLUSH")
+	publisher.comeback.setDeaf(false)
+	publisher.release(false)
+	unlocked(t, l, "sent", func() bool { return publisher.Stats().Spooled == 0 })
+	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("last")})
+	want = append(want, "last")
+	l.until(t, "the last", func() bool { return slices.Contains(l.delivered[c.Name], "last") })
+	if got := l.delivered[c.Name]; !slices.Equal(got, want) {
+		t.Errorf("delivered %q, want %q", got, want)
+	}
+}
+
+// TestWhatIsSentAgainComesBehind: where only a part of a batch got through, no item passes
+// for a repetition.
+func TestWhatIsSentAgainComesBehind(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	o.Lease = 30 * time.Second // no heartbeat meets a full Redis
+	a, l := join(t, o)
+	publisher, _ := join(t, o)
+	c := named("cache-chat")
+	follow(t, a, l, c)
+	publisher.comeback.setDeaf(true)
+	// Full, so that what is kept is refused and the rest is not.
+	s.do("CONFIG", "SET", "maxmemory", "1")
+	const events = 9
+	for i := range events {
+		p := cluster.Publication{Channel: c, Payload: []byte(fmt.Sprint(i))}
+		if i%3 > 0 {
+			p.Keep, p.Name, p.Data = time.Minute, `"e"`, `"d"`
+		}
+		publisher.Publish(p)
+	}
+	publisher.comeback.setDeaf(false)
+	publisher.release(false)
+	l.until(t, "all", func() bool { return len(l.delivered[c.Name]) == events })
+	s.do("CONFIG", "SET", "maxmemory", "0")
+	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("last")})
+	l.until(t, "the last", func() bool { return slices.Contains(l.delivered[c.Name], "last") })
+	if got := len(l.delivered[c.Name]); got != events+1 {
+		t.Errorf("%d events were delivered, want %d", got, events+1)
+	}
 }
 
 func TestASlowRedisIsWaitedFor(t *testing.T) {

@@ -232,7 +232,7 @@ func (a *Adapter) tellNoted(topic uint32, epoch uint64, l ledger, e cluster.Edge
 
 // noted takes an edge that a script has put into the journal of this node. flags are
 // those of inJournal.
-func (a *Adapter) noted(t told, epoch uint64, kind cluster.EdgeKind, flags int64, seq uint64) {
+func (a *Adapter) noted(t told, of batch, kind cluster.EdgeKind, flags int64, seq uint64) {
 	bucket := bucketOf(t.topic)
 	switch {
 	case flags&behindLeave != 0:
@@ -243,7 +243,7 @@ func (a *Adapter) noted(t told, epoch uint64, kind cluster.EdgeKind, flags int64
 		return
 	}
 	e := cluster.Edge{Channel: t.channel, Kind: kind, Member: t.member, Seq: seq}
-	a.tellNoted(t.topic, epoch, ledger{bucket, a.incarnation.Load()}, e)
+	a.tellNoted(t.topic, of.epoch, ledger{bucket, of.incarnation}, e)
 }
 
 // settle waits until nothing is due any more, or until ctx ends.

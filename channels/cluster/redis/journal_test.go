@@ -137,7 +137,7 @@ func TestWhatADeadNodeWasToTellIsTold(t *testing.T) {
 	w := &statements{channel: c, topic: topic}
 	list := []told{{w, statement{op: opSeat, user: "ann", member: user("ann")}}, {w, statement{op: opHold, subscriptions: 1}}}
 	session := dead.session.Load()
-	if _, err := session.eval(t.Context(), []call{dead.stateCall(session, bucketOf(topic), list)}); err != nil {
+	if _, err := session.eval(t.Context(), []call{dead.stateCall(session, bucketOf(topic), dead.incarnation.Load(), list)}); err != nil {
 		t.Fatal(err)
 	}
 	dead.stop()
@@ -304,8 +304,8 @@ func TestWhatANodeThatLeavesCannotTellOthersTell(t *testing.T) {
 			defer leaving.journal.mu.Unlock()
 			return slices.ContainsFunc(leaving.journal.due[:], func(at time.Time) bool { return time.Until(at) > time.Minute })
 		})
-		leaving.cleaning.Lock()
-		defer leaving.cleaning.Unlock()
+		leaving.cleaning <- struct{}{}
+		defer func() { <-leaving.cleaning }()
 	}()
 	if err := leaving.Leave(ctx); err != nil {
 		t.Fatal(err)

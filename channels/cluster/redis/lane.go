@@ -195,8 +195,11 @@ func (l *lane) send(s *session, batch []*item) error {
 	source := false
 	for attempt := 0; ; attempt++ {
 		commands := make(rueidis.Commands, len(left))
+		scripted := make(map[int]bool) // buckets of an item that a script sends
 		for j, i := range left {
-			commands[j] = l.command(s, i, source)
+			b := bucketOf(i.topic)
+			scripted[b] = scripted[b] || i.keeps()
+			commands[j] = l.command(s, i, scripted[b], source)
 		}
 		var failure error
 		again := left[:0]
@@ -222,10 +225,12 @@ func (l *lane) send(s *session, batch []*item) error {
 		if left = again; len(left) == 0 {
 			return nil
 		}
+		behind := make(map[int]bool)
 		for _, i := range left {
-			// A later one of the bucket got through: with its old number, this one
-			// would be taken for a repetition.
-			if sent[bucketOf(i.topic)] > i.number {
+			// A later one of the bucket got through: with their old numbers, this one and
+			// those behind it would be taken for repetitions.
+			b := bucketOf(i.topic)
+			if behind[b] = behind[b] || sent[b] > i.number; behind[b] {
 				l.number(i)
 			}
 		}
@@ -257,14 +262,20 @@ func (l *lane) topicName(topic uint32) string {
 	return name
 }
 
-func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
+// keeps reports whether keepScript must send the item.
+func (i *item) keeps() bool { return i.publication.Keep > 0 || i.publication.Forget }
+
+// command sends an item. scripted has a script do it, behind an item of which a script
+// keeps something: a Redis that lacks the script takes neither then.
+func (l *lane) command(s *session, i *item, scripted, source bool) rueidis.Completed {
 	a, p := l.adapter, &i.publication
+	var message []byte
 	switch {
 	case i.isTerminate:
 		message := append(appendHeader(nil, kindTerminate), a.node...)
 		message = appendField(appendField(message, p.Channel.App), i.terminate)
 		return s.send(a.names.allName(), message)
-	case p.Keep > 0 || p.Forget:
+	case i.keeps():
 		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
 		rest, left := make([]byte, 0, i.contentBytes()+envelopeBytes), uint64(0)
 		if p.Forget {
@@ -276,18 +287,21 @@ func (l *lane) command(s *session, i *item, source bool) rueidis.Completed {
 		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(left), string(origin), string(rest), a.node, decimal(i.number)}
 		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
 	case p.Counted > 0:
-		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindCount)
+		message = appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindCount)
 		message = a.names.appendCID(message, i.topic, p.Channel)
 		message = appendOrigin(message, a.node, i.number)
 		message = appendField(appendField(message, decimal(p.Counted)), p.Payload)
-		return s.send(l.topicName(i.topic), message)
 	default:
-		message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindPlain)
+		message = appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindPlain)
 		message = a.names.appendCID(message, i.topic, p.Channel)
 		message = appendOrigin(message, a.node, i.number)
 		message = appendField(appendField(message, p.Except), p.Payload)
-		return s.send(l.topicName(i.topic), message)
 	}
+	if scripted {
+		args := []string{s.publish, a.names.cid(i.topic, p.Channel), "", string(message)}
+		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
+	}
+	return s.send(l.topicName(i.topic), message)
 }
 
 // send is the command that publishes message.

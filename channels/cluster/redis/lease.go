@@ -328,8 +328,12 @@ func (a *Adapter) cleanUp(s *session) {
 // purge ends all statements of an incarnation, which is refused from then on, and
 // tells the edges. It may be repeated.
 func (a *Adapter) purge(ctx context.Context, s *session, node string, incarnation uint64) error {
-	a.cleaning.Lock()
-	defer a.cleaning.Unlock()
+	select {
+	case a.cleaning <- struct{}{}:
+		defer func() { <-a.cleaning }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	left := make([]int, buckets)
 	for b := range left {
 		left[b] = b

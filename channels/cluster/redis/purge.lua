@@ -15,8 +15,10 @@ if inc ~= by and redis.call('ZSCORE', dead, by) then
   return redis.error_reply('FENCED ' .. by) -- nobody would tell what it has to
 end
 redis.call('ZADD', dead, redis.call('TIME')[1], inc)
-redis.call('ZREMRANGEBYSCORE', dead, '-inf', redis.call('TIME')[1] - 604800)
-redis.call('EXPIRE', dead, 604800)
+-- A node that starts again and again must not fill every bucket with its names.
+redis.call('ZREMRANGEBYRANK', dead, 0, -257)
+redis.call('ZREMRANGEBYSCORE', dead, '-inf', redis.call('TIME')[1] - 86400)
+redis.call('EXPIRE', dead, 86400)
 
 local answer = {0, 0}
 local function add(kind, seq, cid, user, member)

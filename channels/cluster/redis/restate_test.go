@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -156,6 +157,38 @@ func TestStatingAgainMissesNothing(t *testing.T) {
 		t.Errorf("%d of %d events were delivered, or in another order: %+v", len(got), len(want), a.Stats())
 	}
 	unlocked(t, l, "nothing else is subscribed to", func() bool { return a.Stats().Topics == 1 })
+}
+
+// TestNothingIsStatedForARegistrationThatEnded: of a batch under way, what is not sent when
+// the node registers again would be nobody's to take back.
+func TestNothingIsStatedForARegistrationThatEnded(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	other, _ := join(t, o)
+	p := newProxy(t, s.address())
+	p.set(func(p *proxy) { p.delay = 10 * time.Millisecond })
+	o.Addresses = []string{p.address()}
+	a, l := join(t, o)
+	c := named("presence-room")
+	l.onRestate = func() {} // everybody has left meanwhile
+	for i := range 20 * maxPipelineStatements {
+		a.Seat(c, user(fmt.Sprint("user", i)))
+	}
+	l.until(t, "some are seated", func() bool { return len(l.seated) > 0 })
+	s.do("FLUSHALL")
+	l.until(t, "registered again", func() bool { return l.restated == 1 })
+	unlocked(t, l, "the old registration is cleaned up", func() bool {
+		return len(s.list("ZRANGE", a.names.root+":leases", "0", "-1")) == 2 && len(s.list("ZRANGE", a.names.root+":claims", "0", "-1")) == 0
+	})
+	a.Seat(c, user("last"))
+	l.until(t, "everything was said", func() bool { return l.seated["last"] != 0 })
+	members, err := other.Members(t.Context(), c)
+	if err != nil && !errors.Is(err, cluster.ErrPartial) {
+		t.Fatal(err)
+	}
+	if len(members) != 1 {
+		t.Errorf("%d members, want the last one alone", len(members))
+	}
 }
 
 // TestATopicIsNotLeftBetweenRegistrations: a turn of the bus that began with one

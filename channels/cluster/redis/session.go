@@ -229,15 +229,16 @@ func (a *Adapter) leave(s *session) {
 	s.client.Close()
 }
 
-// forget drops all statements and what was to be told about them.
+// forget drops all statements and what was to be told about them. The epoch ends when
+// the queues are empty, so that whoever takes from them has what is of its epoch.
 func (a *Adapter) forget() {
 	a.accepting.Store(false)
 	a.restated.Store(false)
-	a.epoch.Add(1)
 	for i := range a.flushers {
 		a.flushers[i].clear()
 	}
 	a.bus.clear()
+	a.epoch.Add(1)
 	for i := range a.stripes {
 		a.clear(&a.stripes[i])
 	}

@@ -188,8 +188,15 @@ func (f *flusher) restating() bool {
 	return f.again > 0
 }
 
+// batch is what leaves of a flusher at a time, of one registration.
+type batch struct {
+	list        []*statements
+	epoch       uint64
+	incarnation uint64
+}
+
 // take waits for statements, or returns false when ctx ends.
-func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, ok bool) {
+func (f *flusher) take(ctx context.Context) (b batch, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.busy {
@@ -198,16 +205,16 @@ func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, 
 	f.changed.Broadcast()
 	for len(f.order) == 0 {
 		if ctx.Err() != nil {
-			return nil, 0, false
+			return batch{}, false
 		}
 		f.changed.Wait()
 	}
 	if ctx.Err() != nil {
-		return nil, 0, false
+		return batch{}, false
 	}
 	if f.overflow {
 		f.adapter.fail(fmt.Errorf("%d channels and members that are left wait for redis to hear of it: more than %d", f.ends, maxPendingEnds))
-		return nil, 0, false
+		return batch{}, false
 	}
 	f.busy = true
 	n := 0
@@ -218,19 +225,20 @@ func (f *flusher) take(ctx context.Context) (batch []*statements, epoch uint64, 
 			f.ends -= w.list[i].ends()
 		}
 	}
-	batch, f.taken, f.last = f.order[:n:n], n, f.order[n-1].place
+	b = batch{f.order[:n:n], f.adapter.epoch.Load(), f.adapter.incarnation.Load()}
+	f.taken, f.last = n, f.order[n-1].place
 	if f.order = f.order[n:]; len(f.order) == 0 {
 		// Fast path: all of it. A map does not shrink.
 		f.order = nil
 		f.sent, f.pending = f.pending, make(map[cluster.Channel]*statements)
-		return batch, f.adapter.epoch.Load(), true
+		return b, true
 	}
 	f.sent = make(map[cluster.Channel]*statements, n)
-	for _, w := range batch {
+	for _, w := range b.list {
 		f.sent[w.channel] = w
 		delete(f.pending, w.channel)
 	}
-	return batch, f.adapter.epoch.Load(), true
+	return b, true
 }
 
 // wait returns when everything was sent.
@@ -268,11 +276,11 @@ func (f *flusher) run(s *session) {
 		f.changed.Broadcast()
 	})()
 	for {
-		batch, epoch, ok := f.take(s.ctx)
+		b, ok := f.take(s.ctx)
 		if !ok {
 			return
 		}
-		if err := f.send(s, batch, epoch); err != nil {
+		if err := f.send(s, b); err != nil {
 			s.fail(fmt.Errorf("statements were not heard: %w", err))
 			return
 		}
@@ -285,16 +293,17 @@ type told struct {
 	statement
 }
 
-// send makes calls of one bucket each, so many at a time that no bucket has two.
-func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
+// send makes calls of one bucket each, so many at a time that no bucket has two. What is
+// left of a registration that has ended is not sent: nobody would take it back.
+func (f *flusher) send(s *session, of batch) error {
 	byBucket := make(map[int][]told)
-	for _, w := range batch {
+	for _, w := range of.list {
 		b := bucketOf(w.topic)
 		for _, st := range w.list {
 			byBucket[b] = append(byBucket[b], told{w, st})
 		}
 	}
-	for len(byBucket) > 0 {
+	for len(byBucket) > 0 && of.epoch == f.adapter.epoch.Load() {
 		var calls []call
 		var sent [][]told
 		room := maxPipelineStatements
@@ -304,7 +313,7 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 			}
 			n := min(len(waiting), maxCallStatements, room)
 			room -= n
-			calls = append(calls, f.adapter.stateCall(s, b, waiting[:n]))
+			calls = append(calls, f.adapter.stateCall(s, b, of.incarnation, waiting[:n]))
 			sent = append(sent, waiting[:n])
 			if byBucket[b] = waiting[n:]; n == len(waiting) {
 				delete(byBucket, b)
@@ -329,11 +338,11 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 					break // overtaken by a later call, which only happens after a fence
 				}
 				seq, _ := answer[3*j+1].ToString()
-				f.adapter.answer(t, epoch, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
+				f.adapter.answer(t, of, int64Of(answer[3*j]), seqOf(seq), answer[3*j+2])
 			}
 		}
 		if fenced {
-			if epoch == f.adapter.epoch.Load() {
+			if of.epoch == f.adapter.epoch.Load() {
 				s.askRegister()
 			}
 			return nil
@@ -342,9 +351,9 @@ func (f *flusher) send(s *session, batch []*statements, epoch uint64) error {
 	return nil
 }
 
-func (a *Adapter) stateCall(s *session, bucket int, list []told) call {
+func (a *Adapter) stateCall(s *session, bucket int, incarnation uint64, list []told) call {
 	args := make([]string, 0, 5+4*len(list))
-	args = append(args, s.publish, a.node, decimal(a.incarnation.Load()), decimal(a.calls.Add(1)), a.options.owed())
+	args = append(args, s.publish, a.node, decimal(incarnation), decimal(a.calls.Add(1)), a.options.owed())
 	for _, t := range list {
 		args = append(args, a.opOf(&t), a.names.cid(t.topic, t.channel))
 		switch t.op {
@@ -373,11 +382,11 @@ func (a *Adapter) opOf(t *told) string {
 }
 
 // answer tells what became of a statement.
-func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rueidis.RedisMessage) {
+func (a *Adapter) answer(t told, of batch, kind int64, seq uint64, extra rueidis.RedisMessage) {
 	d := a.deliverer
 	if kind&inJournal != 0 {
 		flags := kind & (inJournal | behindLeave)
-		a.noted(t, epoch, cluster.EdgeKind(kind&^flags), flags, seq)
+		a.noted(t, of, cluster.EdgeKind(kind&^flags), flags, seq)
 	} else if kind != 0 {
 		e := cluster.Edge{Channel: t.channel, Kind: cluster.EdgeKind(kind), Seq: seq}
 		switch t.op {
@@ -387,18 +396,18 @@ func (a *Adapter) answer(t told, epoch uint64, kind int64, seq uint64, extra rue
 			member, _ := extra.ToString()
 			e.Member = readMember(t.user, member)
 		}
-		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Decided(e) })
+		a.tell(t.channel, t.topic, of.epoch, seq, false, func() { d.Decided(e) })
 	}
 	switch {
 	case t.op == opSeat:
-		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })
+		a.tell(t.channel, t.topic, of.epoch, seq, false, func() { d.Seated(t.channel, t.user, seq) })
 	case t.op == opUnseat:
-		a.tell(t.channel, t.topic, epoch, seq, false, func() { d.Unseated(t.channel, t.user) })
+		a.tell(t.channel, t.topic, of.epoch, seq, false, func() { d.Unseated(t.channel, t.user) })
 	case t.op == opHold && t.counted:
 		count, _ := extra.AsStrSlice()
 		if len(count) == 2 {
 			total, _ := strconv.Atoi(count[0])
-			a.tell(t.channel, t.topic, epoch, seq, true, func() { d.Counted(t.channel, total, seqOf(count[1])) })
+			a.tell(t.channel, t.topic, of.epoch, seq, true, func() { d.Counted(t.channel, total, seqOf(count[1])) })
 		}
 	}
 }

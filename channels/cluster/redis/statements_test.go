@@ -117,11 +117,11 @@ func TestABatchIsBounded(t *testing.T) {
 	}
 	var got []int
 	for len(f.order) > 0 {
-		batch, _, ok := f.take(t.Context())
+		b, ok := f.take(t.Context())
 		if !ok {
 			t.Fatal("nothing was taken")
 		}
-		got = append(got, len(batch))
+		got = append(got, len(b.list))
 	}
 	if want := []int{maxBatchStatements / 2, maxBatchStatements / 2, maxBatchStatements / 2, 1}; !slices.Equal(got, want) {
 		t.Errorf("channels of each batch: got %v, want %v", got, want)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,27 @@ func accepted(t *testing.T, all []delivery) (events []string) {
 		}
 	}
 	return events
+}
+
+// unrepeated are the accepted events without those whose id was there before: a node that
+// was killed may have sent what it had no time to cross out.
+func unrepeated(t *testing.T, all []delivery) (events, ids []string) {
+	t.Helper()
+	for i := range all {
+		if all[i].Status/100 != 2 {
+			continue
+		}
+		list, of := all[i].events(t), strings.Split(all[i].Headers["x-resound-event-ids"], ",")
+		if len(of) != len(list) {
+			t.Fatalf("%d events have the ids %q", len(list), of)
+		}
+		for j, id := range of {
+			if !slices.Contains(ids, id) {
+				events, ids = append(events, list[j]), append(ids, id)
+			}
+		}
+	}
+	return events, ids
 }
 
 // ofChannel are the events of one channel.

@@ -61,8 +61,9 @@ var livenessBehaviors = []behavior{
 		k.join(t, "test-47", "")
 		k.ping(t)
 		k.expectPing(t)
+		before := len(k.messages) // a busy host may have probed it before it sent the frame
 		k.expectPing(t)
-		if got := len(k.messages); got != 0 {
+		if got := len(k.messages) - before; got != 0 {
 			t.Errorf("%d messages beside the WebSocket pings, want 0", got)
 		}
 	}},
