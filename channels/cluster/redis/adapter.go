@@ -42,6 +42,9 @@ type Adapter struct {
 	// cleaning has a value while purgeScript is called, by the cleaner or by Close.
 	cleaning chan struct{}
 
+	// stating has a value while the Deliverer states everything again.
+	stating chan struct{}
+
 	session     atomic.Pointer[session] // nil while Redis is lost
 	accepting   atomic.Bool             // statements are taken
 	degraded    atomic.Bool
@@ -76,7 +79,7 @@ func New(o Options) (*Adapter, error) {
 	}
 	a := &Adapter{
 		options: o, names: newNames(o.Prefix, o.Database, o.Topics), node: hex.EncodeToString(id[:]),
-		cleaning: make(chan struct{}, 1),
+		cleaning: make(chan struct{}, 1), stating: make(chan struct{}, 1),
 	}
 	for i := range a.flushers {
 		a.flushers[i].init(a)

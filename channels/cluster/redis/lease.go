@@ -148,18 +148,22 @@ func (a *Adapter) reregister(s *session) error {
 	}
 	a.options.Logger.Warn("this node states everything again: its lease had ended, or redis was replaced")
 	a.counters.fenced.Add(1)
+	a.stating <- struct{}{} // when everything was stated for the last registration
 	a.awaitOthers()
 	a.forget()
 	if err := a.registerAnew(s); err != nil {
+		<-a.stating
 		return err
 	}
 	a.accept(s)
-	a.restate()
+	s.spawn(a.restate)
 	return nil
 }
 
-// restate has everything stated again.
+// restate has everything stated again, and takes the value of a.stating. Heartbeats go on
+// meanwhile: a large node needs seconds.
 func (a *Adapter) restate() {
+	defer func() { <-a.stating }()
 	a.deliverer.Restate()
 	for i := range a.flushers {
 		a.flushers[i].mark()

@@ -159,6 +159,37 @@ func TestStatingAgainMissesNothing(t *testing.T) {
 	unlocked(t, l, "nothing else is subscribed to", func() bool { return a.Stats().Topics == 1 })
 }
 
+// TestTheLeaseIsKeptWhileEverythingIsStated: a node with very much to state is not gone.
+func TestTheLeaseIsKeptWhileEverythingIsStated(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	_, other := join(t, o)
+	a, l := join(t, o)
+	room := named("presence-room")
+	gate := make(chan struct{})
+	open := sync.OnceFunc(func() { close(gate) })
+	t.Cleanup(open)
+	l.onRestate = func() {
+		<-gate
+		a.Seat(room, user("ann"))
+	}
+	a.Seat(room, user("ann"))
+	l.until(t, "seated", func() bool { return l.seated["ann"] != 0 })
+	l.note(func() { l.seated["ann"] = 0 })
+	a.session.Load().askRegister()
+	l.until(t, "asked to state again", func() bool { return l.restated == 1 })
+	time.Sleep(2 * o.Lease) // twice as long as it would be taken for alive
+	open()
+	l.until(t, "seated again", func() bool { return l.seated["ann"] != 0 })
+	unlocked(t, l, "everything was stated", a.hasStated)
+	if n := a.Stats().Fenced; n != 1 {
+		t.Errorf("registered again %d times, want once", n)
+	}
+	if n := edges(cluster.MemberRemoved, l, other); n != 0 {
+		t.Errorf("%d members were taken for gone", n)
+	}
+}
+
 // TestNothingIsStatedForARegistrationThatEnded: of a batch under way, what is not sent when
 // the node registers again would be nobody's to take back.
 func TestNothingIsStatedForARegistrationThatEnded(t *testing.T) {

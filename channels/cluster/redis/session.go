@@ -136,7 +136,8 @@ func (a *Adapter) run(ctx context.Context, first *session) {
 			a.accept(s)
 			a.degraded.Store(false)
 			a.deliverer.Degraded(false)
-			a.restate()
+			a.stating <- struct{}{}
+			s.spawn(a.restate)
 			if a.closing.Load() {
 				a.leaveLate(ctx, s)
 			}
