@@ -15,12 +15,11 @@ const (
 	maxTopicBatch = 2048 // topics in one pipeline of SUBSCRIBEs, 2 ms of Redis
 	maxAnswered   = 4096 // channels that one turn answers
 
-	// maxSnapshotBatch is how many snapshots one pipeline reads of channels with at
-	// most smallRoster members, 15 ms of Redis, and maxLargeBatch of others. One of
-	// 100,000 members takes Redis about a tenth of a second.
-	maxSnapshotBatch = 256
-	smallRoster      = 64
-	maxLargeBatch    = 16
+	// maxSnapshotMembers is how many members one pipeline reads, 15 ms of Redis. A channel
+	// counts as smallRoster at least; how many more it has Redis tells first. One of
+	// 100,000 members takes Redis about a tenth of a second all the same.
+	maxSnapshotMembers = 1 << 14
+	smallRoster        = 64
 
 	// maxSubscribeFailures in a row end the session.
 	maxSubscribeFailures = 5
@@ -31,6 +30,7 @@ type request struct {
 	channel  cluster.Channel
 	watch    bool
 	snapshot bool
+	members  int    // of a channel that is known to have more than smallRoster
 	number   uint64 // of the Watch, see bus.goal
 	after    uint64 // the snapshot is read when its flusher has heard of this place
 }
@@ -246,10 +246,10 @@ func (b *bus) turn(s *session) error {
 	if err := b.synchronize(s.ctx); err != nil {
 		return err
 	}
-	if err := b.readSnapshots(s, epoch, &b.ready, maxSnapshotBatch, strconv.Itoa(smallRoster)); err != nil {
+	if err := b.readSnapshots(s, epoch, &b.ready, strconv.Itoa(smallRoster)); err != nil {
 		return err
 	}
-	if err := b.readSnapshots(s, epoch, &b.large, maxLargeBatch, ""); err != nil {
+	if err := b.readSnapshots(s, epoch, &b.large, ""); err != nil {
 		return err
 	}
 	b.catchUp(epoch)
@@ -511,12 +511,15 @@ func (b *bus) answer(t *topic) {
 }
 
 // readSnapshots answers some of the waiting channels, whose topic is subscribed. It
-// reads up to limit snapshots, of those with at most that many members.
-func (b *bus) readSnapshots(s *session, epoch uint64, waiting *[]request, limit int, members string) error {
+// leaves those for b.large that have more members than most, which may be empty.
+func (b *bus) readSnapshots(s *session, epoch uint64, waiting *[]request, most string) error {
 	n := 0
-	for snapshots := 0; n < min(len(*waiting), maxAnswered) && snapshots < limit; n++ {
-		if (*waiting)[n].snapshot {
-			snapshots++
+	for members := 0; n < min(len(*waiting), maxAnswered); n++ {
+		if r := &(*waiting)[n]; r.snapshot {
+			members += max(r.members, smallRoster)
+		}
+		if n > 0 && members > maxSnapshotMembers {
+			break
 		}
 	}
 	batch := (*waiting)[:n]
@@ -553,7 +556,7 @@ func (b *bus) readSnapshots(s *session, epoch uint64, waiting *[]request, limit 
 	var calls []call
 	var asked [][]request
 	for bucket, list := range byBucket {
-		args := []string{"", members}
+		args := []string{"", most}
 		for _, r := range list {
 			args = append(args, b.adapter.names.cid(b.adapter.names.topic(r.channel), r.channel))
 			b.adapter.begin(r, b.adapter.names.topic(r.channel), epoch, false)
@@ -568,12 +571,13 @@ func (b *bus) readSnapshots(s *session, epoch uint64, waiting *[]request, limit 
 		return err
 	}
 	for i, result := range results {
-		snapshots, err := readSnapshots(result, len(asked[i]), b.adapter.node)
+		snapshots, members, err := readSnapshots(result, len(asked[i]), b.adapter.node)
 		if err != nil {
 			return err
 		}
 		for j, r := range asked[i] {
 			if snapshots[j] == nil {
+				r.members = members[j]
 				b.large = append(b.large, r)
 				continue
 			}

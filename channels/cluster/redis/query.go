@@ -151,7 +151,7 @@ func (a *Adapter) Members(ctx context.Context, c cluster.Channel) ([]cluster.Mem
 	if err != nil {
 		return nil, err
 	}
-	snapshots, err := readSnapshots(results[0], 1, a.node)
+	snapshots, _, err := readSnapshots(results[0], 1, a.node)
 	if err != nil {
 		return nil, outOfReach(err)
 	}
@@ -176,37 +176,39 @@ func (a *Adapter) query(ctx context.Context, calls []call) ([]rueidis.RedisResul
 
 func outOfReach(err error) error { return fmt.Errorf("%w: %w", cluster.ErrDegraded, err) }
 
-// readSnapshots reads the answer of snapshotScript about n channels; nil stands for
-// one with more members than were asked for.
-func readSnapshots(result rueidis.RedisResult, n int, node string) ([]*cluster.Snapshot, error) {
+// readSnapshots reads the answer of snapshotScript, asked by node about n channels; nil
+// stands for one with more members than were asked for, and how many those are is in
+// members.
+func readSnapshots(result rueidis.RedisResult, n int, node string) (out []*cluster.Snapshot, members []int, err error) {
 	answer, err := result.ToArray()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(answer) != 5*n {
-		return nil, errAnswer
+		return nil, nil, errAnswer
 	}
-	out := make([]*cluster.Snapshot, n)
+	out, members = make([]*cluster.Snapshot, n), make([]int, n)
 	for i := range out {
 		part := answer[5*i : 5*i+5]
 		seq, _ := part[0].ToString()
 		if seq == "" {
+			members[i] = int(int64Of(part[1]))
 			continue
 		}
-		members, err := readMembers(part[2])
+		list, err := readMembers(part[2])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		kept, publisher, err := readKept(part[3], part[4])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if kept != nil {
 			kept.Mine = publisher == node
 		}
-		out[i] = &cluster.Snapshot{Seq: seqOf(seq), Occupied: int64Of(part[1]) > 0, Members: members, Kept: kept}
+		out[i] = &cluster.Snapshot{Seq: seqOf(seq), Occupied: int64Of(part[1]) > 0, Members: list, Kept: kept}
 	}
-	return out, nil
+	return out, members, nil
 }
 
 // readMembers reads users and members in turn and sorts them by their numbers,

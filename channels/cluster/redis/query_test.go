@@ -63,32 +63,43 @@ func TestAListIsReadInPages(t *testing.T) {
 	}
 }
 
-// TestLargeRostersAreReadToo watches a channel with more members than are read
+// TestLargeRostersAreReadToo watches channels with more members than are read
 // together with others, among small ones.
 func TestLargeRostersAreReadToo(t *testing.T) {
 	s := startServer(t)
 	o := s.options(t)
 	a, l := join(t, o)
-	large := named("presence-large")
-	const members = smallRoster + 1
-	for i := range members {
-		a.Seat(large, cluster.Member{ID: fmt.Sprint(i), IDJSON: "1", Info: "{}"})
+	large := map[string]int{
+		"presence-a": smallRoster + 1, "presence-b": smallRoster + 2,
+		"presence-c": maxSnapshotMembers/2 + 1, "presence-d": maxSnapshotMembers/2 + 2, // not together
 	}
-	l.until(t, "seated", func() bool { return len(l.seated) == members })
+	all := 0
+	for name, members := range large {
+		for i := range members {
+			a.Seat(named(name), cluster.Member{ID: fmt.Sprint(name, i), IDJSON: "1", Info: "{}"})
+		}
+		all += members
+	}
+	l.until(t, "seated", func() bool { return len(l.seated) == all })
 	follower := &snapshots{newListener(), make(map[string]int)}
 	b := newAdapter(t, o)
 	if err := b.Start(t.Context(), follower); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 2 * maxSnapshotBatch {
+	const small = 2 * maxSnapshotMembers / smallRoster // two batches
+	for i := range small {
 		b.Watch(named(fmt.Sprint("presence-small", i)), true)
-		if i == maxSnapshotBatch {
-			b.Watch(large, true)
+		if i == small/2 {
+			for name := range large {
+				b.Watch(named(name), true)
+			}
 		}
 	}
-	follower.until(t, "watched", func() bool { return len(follower.members) == 2*maxSnapshotBatch+1 })
-	if got := follower.members[large.Name]; got != members {
-		t.Errorf("got %d members, want %d", got, members)
+	follower.until(t, "watched", func() bool { return len(follower.members) == small+len(large) })
+	for name, members := range large {
+		if got := follower.members[name]; got != members {
+			t.Errorf("%s: got %d members, want %d", name, got, members)
+		}
 	}
 }
 
