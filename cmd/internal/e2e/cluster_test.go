@@ -153,8 +153,11 @@ func TestClusterOutlivesRedis(t *testing.T) {
 	for i, want := range []string{"200 true", "200 true", "503 true"} {
 		eventually(t, "/ready tells of the outage", func() bool { return ready(s[i]) == want })
 	}
-	if got := s[2].api().do(t, http.MethodPost, "/events", nil, `{"name":"E","channel":"a","data":"{}"}`); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
-		t.Errorf("a node that refuses answers %d %s", got.status, got.body)
+	const refused = `{"name":"E","channel":"a","data":"{}"}`
+	for route, body := range map[string]string{"/events": refused, "/batch_events": `{"batch":[` + refused + `]}`} {
+		if got := s[2].api().do(t, http.MethodPost, route, nil, body); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+			t.Errorf("%s of a node that refuses: %d %s", route, got.status, got.body)
+		}
 	}
 	// What is local goes on at once.
 	mark(t, s[0], "presence-room", "Local", ann)
@@ -184,6 +187,28 @@ func TestClusterOutlivesRedis(t *testing.T) {
 	for k, known := range map[*socket]string{carol: "bob carol", bob: "ann bob dan", dan: "ann bob dan"} {
 		expectRoster(t, s[2], k, "presence-room", known, want)
 	}
+}
+
+// TestClusterSharesTheQuotaOfConnections: as of about a second ago, and of a node that is
+// killed until its lease has ended.
+func TestClusterSharesTheQuotaOfConnections(t *testing.T) {
+	t.Parallel()
+	s := nodes(t, startRedis(t), 3, map[string]string{"REVERB_APP_MAX_CONNECTIONS": "2"})
+	open(t, s[0])
+	ann := open(t, s[1])
+	for _, by := range s {
+		by.api().eventually(t, "/connections", "", `{"connections":2}`)
+	}
+	refused := dial(t, s[2], testApp, nil)
+	refused.expectError(t, 4004, "Application is over connection quota")
+	refused.expectClose(t, 4004)
+	ann.close(t)
+	s[2].api().eventually(t, "/connections", "", `{"connections":1}`)
+	open(t, s[2])
+	s[0].signal(t, syscall.SIGKILL)
+	s[0].wait(t)
+	s[1].api().eventually(t, "/connections", "", `{"connections":1}`)
+	open(t, s[1])
 }
 
 // TestClusterShowsInStatusAndMetrics looks at a cluster, and at one without Redis.
