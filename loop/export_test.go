@@ -31,8 +31,8 @@ func (e *Engine) Stalls() (n int) {
 	h := e.handshakes
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for s := h.first; s != nil; s = s.next {
-		if s.waits {
+	for e := h.stalled.Front(); e != nil; e = e.Next() {
+		if e.Value.(*shaking).waits {
 			n++
 		}
 	}

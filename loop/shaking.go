@@ -1,6 +1,7 @@
 package loop
 
 import (
+	linked "container/list"
 	"errors"
 	"net"
 	"runtime"
@@ -35,8 +36,8 @@ type handshakes struct {
 	mu    sync.Mutex
 	count int
 	// Those that their clients were answered in and that waited for them since, in
-	// the order in which they began to wait.
-	first, last *shaking
+	// the order in which they began to wait: *shaking.
+	stalled linked.List
 }
 
 func newHandshakes(limit int, now func() time.Time) *handshakes {
@@ -62,7 +63,11 @@ func (h *handshakes) begin() (ok, dismissed bool) {
 // dismiss ends the handshake that stalls longest. It answers false when none does.
 func (h *handshakes) dismiss() bool {
 	now := h.now()
-	for s := h.first; s != nil && now.Sub(s.since) >= stalledAfter; s = h.first {
+	for e := h.stalled.Front(); e != nil; e = h.stalled.Front() {
+		s := e.Value.(*shaking)
+		if now.Sub(s.since) < stalledAfter {
+			return false
+		}
 		h.unlist(s)
 		if s.waits {
 			s.dismissed = true
@@ -81,7 +86,7 @@ func (h *handshakes) wait(s *shaking) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.waits = true
-	if !s.listed && !s.dismissed {
+	if s.place == nil && !s.dismissed {
 		s.since = h.now()
 		h.list(s)
 	}
@@ -98,7 +103,7 @@ func (h *handshakes) work(s *shaking) {
 func (h *handshakes) answered(s *shaking) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.listed {
+	if s.place != nil {
 		h.unlist(s)
 	}
 }
@@ -107,7 +112,7 @@ func (h *handshakes) answered(s *shaking) {
 func (h *handshakes) finish(s *shaking) (dismissed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.listed {
+	if s.place != nil {
 		h.unlist(s)
 	}
 	if !s.dismissed {
@@ -116,28 +121,11 @@ func (h *handshakes) finish(s *shaking) (dismissed bool) {
 	return s.dismissed
 }
 
-func (h *handshakes) list(s *shaking) {
-	s.listed, s.previous = true, h.last
-	if h.last != nil {
-		h.last.next = s
-	} else {
-		h.first = s
-	}
-	h.last = s
-}
+func (h *handshakes) list(s *shaking) { s.place = h.stalled.PushBack(s) }
 
 func (h *handshakes) unlist(s *shaking) {
-	if s.previous != nil {
-		s.previous.next = s.next
-	} else {
-		h.first = s.next
-	}
-	if s.next != nil {
-		s.next.previous = s.previous
-	} else {
-		h.last = s.previous
-	}
-	s.listed, s.previous, s.next = false, nil, nil
+	h.stalled.Remove(s.place)
+	s.place = nil
 }
 
 // shaking is what the reactor and the goroutine of a handshake share.
@@ -153,11 +141,10 @@ type shaking struct {
 	computes bool // holds a place; the goroutine's
 
 	// Guarded by the lock of all, which comes before mu.
-	previous, next *shaking
-	listed         bool
-	since          time.Time // when it was listed
-	waits          bool      // for its client
-	dismissed      bool
+	place     *linked.Element // in all.stalled
+	since     time.Time     // when it was listed
+	waits     bool          // for its client
+	dismissed bool
 }
 
 func newShaking(all *handshakes, fd int, first []byte) *shaking {
