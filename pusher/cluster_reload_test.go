@@ -129,3 +129,28 @@ func TestAWatchlistThatIsSwitchedOnKnowsWhoIsOnline(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAppThatIsAddedDuringAnOutageServes: as the others do, then and afterwards.
+func TestAnAppThatIsAddedDuringAnOutageServes(t *testing.T) {
+	config := AppConfig{ID: "1", Key: "k", Secret: "s"}
+	added := AppConfig{ID: "2", Key: "k2", Secret: "s"}
+	f := NewFakeCluster(t, config, 2, 0)
+	here := f.nodes[0]
+	f.hub.Outage()
+	f.pump()
+	if _, err := here.node.Reload(Limits{}, []AppConfig{config, added}); err != nil {
+		t.Fatal(err)
+	}
+	c := here.Open("k2", "")
+	c.got = nil
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	if got := c.Next(); !strings.Contains(got, "subscription_succeeded") {
+		t.Errorf("got %s, want the answer", got)
+	}
+	f.hub.Restore()
+	f.pump()
+	if rows, err := f.adapters[1].Channels(context.Background(), "2", "", 1<<20); err != nil || len(rows) != 1 {
+		t.Errorf("after the outage: got %v, %v", rows, err)
+	}
+}
+

@@ -224,15 +224,17 @@ func (d deliverer) Terminate(app, userID string) {
 }
 
 // Degraded implements cluster.Deliverer. That the cluster is back counts from
-// Restate on: what is stated before is lost.
+// Restate on: what is stated before is lost. It waits for a Reload, which takes no
+// longer than to exchange tables, so that an app that is being added knows of it.
 func (d deliverer) Degraded(degraded bool) {
+	d.node.reloading.Lock()
+	defer d.node.reloading.Unlock()
 	d.node.degraded.Store(degraded)
 	if !degraded {
 		return
 	}
 	for a := range d.node.statedApps {
-		a.directory.Cut()
-		a.users.Cut()
+		a.cut()
 	}
 }
 

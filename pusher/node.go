@@ -76,7 +76,7 @@ type Node struct {
 	cluster   atomic.Pointer[cluster.Adapter] // nil: the node is alone
 
 	limits      atomic.Pointer[Limits]
-	reloading   sync.Mutex
+	reloading   sync.Mutex               // for the apps and degraded to change; comes before every other lock
 	webhooks    atomic.Pointer[Webhooks] // nil while there are none
 	listings    chan struct{}            // of Channels under way
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
