@@ -121,6 +121,45 @@ func TestTheLastCountOfANodeIsTold(t *testing.T) {
 	}
 }
 
+// TestEventsOfOtherNodesAreShedUnderOverload: a node that is behind gives up what
+// others publish, and counts it. Counts and edges it does not, as nobody tells them again.
+func TestEventsOfOtherNodesAreShedUnderOverload(t *testing.T) {
+	const most = 4
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0,
+		func(o *Options) { o.MaxPendingPublications = most })
+	here, there := f.nodes[0], f.nodes[1]
+	c := here.Open("k", "")
+	for _, channel := range []string{"news", "cache-news"} {
+		here.say(c, `{"event":"pusher:subscribe","data":{"channel":%q}}`, channel)
+	}
+	here.signIn(c, "ann", "")
+	f.pump()
+	c.got = nil
+	trigger := func(channel string) {
+		if err := there.node.Trigger(there.app, Event{Channel: channel, Name: `"e"`, Data: `"d"`}); err != nil {
+			t.Error(err)
+		}
+	}
+	for range most + 3 {
+		trigger("news")
+	}
+	trigger("cache-news")
+	trigger("#server-to-user-ann")
+	other := there.Open("k", "")
+	there.say(other, `{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	f.pump()
+	got := strings.Join(c.got, "\n")
+	if n := strings.Count(got, `"e"`); n != most {
+		t.Errorf("%d events arrived, want %d", n, most)
+	}
+	if !strings.Contains(got, `"{\"subscription_count\":2}"`) {
+		t.Errorf("the count is not in %s", got)
+	}
+	if shed, refused := here.node.Shed(), here.node.Refused(); shed != 5 || refused != 0 {
+		t.Errorf("%d shed and %d refused, want 5 and 0", shed, refused)
+	}
+}
+
 // TestACacheChannelCatchesUpAfterAGap: subscribers of a node that was stopped, and
 // registers again, get the last event they missed, but not one they asked not to get.
 func TestACacheChannelCatchesUpAfterAGap(t *testing.T) {

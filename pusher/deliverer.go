@@ -36,7 +36,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	}
 	n.trace("Received From The Cluster", p.Channel.Name, view(p.Payload))
 	if id, ok := userOf(p.Channel); ok {
-		if to := a.users.Interest(id); to != 0 && !n.overloaded(to) {
+		if to := a.users.Interest(id); to != 0 && !n.sheds(to) {
 			q := received(a, id, p)
 			q.audience = toUser
 			n.post(to, q)
@@ -48,7 +48,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 			if count, ok := countOf(p.Payload); ok {
 				a.counts.heard(p.Channel.Name, count, n.Now)
 			}
-			if to != 0 && !n.overloaded(to) {
+			if to != 0 { // however much waits, as with edges: nobody would tell it again
 				n.post(to, received(a, p.Channel.Name, p))
 			}
 		})
@@ -58,7 +58,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		if p.Forget {
 			a.directory.Forget(p.Channel.Name)
 		}
-		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
+		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.sheds(to) {
 			n.post(to, received(a, p.Channel.Name, p))
 		}
 		return
@@ -66,7 +66,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	q := received(a, p.Channel.Name, p)
 	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data, Seq: p.Seq}
 	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, seq uint64) {
-		if !n.overloaded(to) {
+		if !n.sheds(to) {
 			q.seq = seq
 			n.post(to, q)
 		}
@@ -121,7 +121,7 @@ func (d deliverer) state(a *App, name string, s *cluster.Snapshot) *channels.Sta
 	if k := s.Kept; k != nil {
 		out.Own, out.Kept.Seq = k.Mine, k.Seq
 		out.Missed = func(to channels.Interest, seq uint64) {
-			if !n.overloaded(to) {
+			if !n.sheds(to) {
 				q := received(a, name, cluster.Publication{Payload: k.Payload, Except: k.Except})
 				q.seq = seq
 				n.post(to, q)
