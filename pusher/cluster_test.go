@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"resound/channels/cluster"
 )
 
 // TestCountsOfAClusterArePaced: above 100 subscriptions the nodes together tell
@@ -118,6 +120,74 @@ func TestTheLastCountOfANodeIsTold(t *testing.T) {
 		if left := len(n.app.counts.paces); left != 0 {
 			t.Errorf("%d channels are still paced", left)
 		}
+	}
+}
+
+// TestACountIsToldByOneNode: when several nodes hold a count back, the first to tell
+// it tells it for all. Their seconds begin at different moments.
+func TestACountIsToldByOneNode(t *testing.T) {
+	hooks := &recordedHooks{}
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 3, 0, func(o *Options) { o.Webhooks = hooks })
+	var first *fakeConn
+	for i := range 150 {
+		n := f.nodes[i%3]
+		c := n.Open("k", "")
+		n.say(c, `{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		f.pump()
+		if first == nil {
+			first = c
+		}
+	}
+	first.got = nil
+	hooks.take()
+	for range 30 {
+		f.clock.Add(1)
+		for _, n := range f.nodes {
+			n.node.Recount()
+			f.pump()
+		}
+	}
+	if want := `{"event":"pusher_internal:subscription_count","data":"{\"subscription_count\":150}","channel":"news"}`; len(first.got) != 1 || first.got[0] != want {
+		t.Errorf("got %q in 30 s, want once %s", first.got, want)
+	}
+	told := 0
+	for _, h := range hooks.take() {
+		if h.Name == HookSubscriptionCount && h.Subscriptions == 150 {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("a webhook tells it %d times", told)
+	}
+}
+
+// TestAnOlderCountStandsForNoLaterOne: a node that holds back the count with which
+// its last subscriber left tells it, though it hears one that is older.
+func TestAnOlderCountStandsForNoLaterOne(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	subscribe := func(n *Fake) *fakeConn {
+		c := n.Open("k", "")
+		n.say(c, `{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		f.pump()
+		return c
+	}
+	var first *fakeConn
+	for range 110 {
+		first = subscribe(there)
+	}
+	f.Advance(20 * time.Second)
+	f.Advance(20 * time.Second)
+	subscribe(here).Drop() // 111 is told at once, 110 held back
+	f.pump()
+	here.node.Deliverer().Deliver(cluster.Publication{
+		Channel: cluster.Channel{App: "1", Name: "news"}, Payload: appendCount(nil, "news", 111), Counted: 1,
+	}, false)
+	for range 12 {
+		f.Advance(time.Second)
+	}
+	if got := first.got[len(first.got)-1]; !strings.Contains(got, `\":110}`) {
+		t.Errorf("the last count is %s, want 110", got)
 	}
 }
 

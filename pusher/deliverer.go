@@ -46,7 +46,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	if p.Counted != 0 {
 		a.directory.Counted(p.Channel.Name, p.Counted, func(to channels.Interest) {
 			if count, ok := countOf(p.Payload); ok {
-				a.counts.heard(p.Channel.Name, count, n.Now)
+				a.counts.heard(p.Channel.Name, count, to != 0, n.Now)
 			}
 			if to != 0 { // however much waits, as with edges: nobody would tell it again
 				n.post(to, received(a, p.Channel.Name, p))
