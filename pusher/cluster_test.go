@@ -230,6 +230,29 @@ func TestEventsOfOtherNodesAreShedUnderOverload(t *testing.T) {
 	}
 }
 
+// TestNothingIsSentToAUserWhoseSignInWaits: it is answered first.
+func TestNothingIsSentToAUserWhoseSignInWaits(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	here := f.nodes[0]
+	trigger := func(event string) {
+		if err := here.node.Trigger(here.app, Event{Channel: "#server-to-user-ann", Name: event, Data: `"d"`}); err != nil {
+			t.Error(err)
+		}
+		here.reactor.pumpSome()
+	}
+	f.hub.Pause(f.adapters[0])
+	c := here.Open("k", "")
+	c.got = nil
+	here.signIn(c, "ann", "")
+	trigger(`"before"`)
+	f.hub.Resume(f.adapters[0])
+	f.pump()
+	trigger(`"after"`)
+	if len(c.got) != 2 || !strings.Contains(c.got[0], "signin_success") || !strings.Contains(c.got[1], "after") {
+		t.Errorf("got %q, want the answer and what was sent after it", c.got)
+	}
+}
+
 // TestACacheChannelCatchesUpAfterAGap: subscribers of a node that was stopped, and
 // registers again, get the last event they missed, but not one they asked not to get.
 func TestACacheChannelCatchesUpAfterAGap(t *testing.T) {

@@ -126,6 +126,7 @@ func (s *Shard) answerSignIn(conn int32) {
 	if u.answered() || !ss.app.app.users.Settled(u.id) {
 		return
 	}
+	ss.app.signedIn.Subscribe(conn, u.id, 0)
 	w := *u.waits
 	u.waits.answer = ""
 	if w.list == nil {
