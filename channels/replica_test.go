@@ -412,7 +412,8 @@ func TestUsersInACluster(t *testing.T) {
 		{"signing in asks", func() { u.SignIn("ann", 0) }, "watch ann, hold ann 1"},
 		{"a watcher waits for the same answer", watch(channels.Watched{Waiting: true}), ""},
 		{"an edge before the answer is part of it", func() { u.Edge("ann", true) }, ""},
-		{"the answer", func() { u.Answered("ann", true) }, "ann online true, settled ann 11"},
+		{"the answer", func() { u.Answered("ann", true, true) }, "ann online true, settled ann 11"},
+		{"one that does not say", func() { u.Answered("ann", false, false) }, ""},
 		{"the next watcher knows", watch(channels.Watched{Online: true}), ""},
 		{"signing out is decided by the cluster", func() { u.SignOut("ann", 0, true) }, "hold ann 0"},
 		{"which says so", func() { u.Edge("ann", false); u.Edge("ann", false) }, "ann online false"},
@@ -420,17 +421,17 @@ func TestUsersInACluster(t *testing.T) {
 		{"the last one stops to watch", func() { u.Unwatch("ann", 1, true) }, "unwatch ann"},
 		{"a new one", watch(channels.Watched{Waiting: true}), "watch ann"},
 		{"leaves before the answer", func() { u.Unwatch("ann", 1, true) }, ""},
-		{"which ends the watch", func() { u.Answered("ann", true) }, "settled ann 0, unwatch ann"},
+		{"which ends the watch", func() { u.Answered("ann", true, true) }, "settled ann 0, unwatch ann"},
 		{"bob waits", func() { u.SignIn("bob", 2) }, "watch bob, hold bob 1"},
 		{"and does not during an outage", u.Cut, "settled bob 100"},
 		{"when somebody watches", func() { u.Watch("bob", 1) }, ""},
 		{"his going is decided here", func() { u.SignOut("bob", 2, true) }, "hold bob 0, bob online false"},
 		{"and his coming", func() { u.SignIn("bob", 2) }, "hold bob 1, bob online true"},
 		{"carl comes and goes", func() { u.SignIn("carl", 2); u.SignOut("carl", 2, true) }, "hold carl 1, hold carl 0, unwatch carl"},
-		{"late answers and edges are nothing", func() { u.Answered("bob", false); u.Edge("bob", false) }, ""},
+		{"late answers and edges are nothing", func() { u.Answered("bob", false, true); u.Edge("bob", false) }, ""},
 		{"everything is stated again", func() { u.Restate(); slices.Sort(s.log) }, "hold bob 1, hold carl 0, watch bob"},
 		{"who comes now waits", func() { u.Watch("bob", 1) }, ""},
-		{"the state is as it was", func() { u.Answered("bob", true) }, "settled bob 110"},
+		{"the state is as it was", func() { u.Answered("bob", true, true) }, "settled bob 110"},
 	})
 }
 
@@ -456,10 +457,10 @@ func TestASubscriptionWaitsWhileMessagesMayBeMissed(t *testing.T) {
 	u.Connect(s)
 	s.run(t, []step{
 		{"ann signs in", func() { u.SignIn("ann", 1) }, "watch ann, hold ann 1"},
-		{"the answer for ann", func() { u.Answered("ann", true) }, "settled ann 10"},
+		{"the answer for ann", func() { u.Answered("ann", true, true) }, "settled ann 10"},
 		{"the bus is lost again", func() { u.Missing("ann") }, ""},
 		{"a watcher waits", func() { u.Watch("ann", 2) }, ""},
-		{"the answer again", func() { u.Answered("ann", true) }, "settled ann 110"},
+		{"the answer again", func() { u.Answered("ann", true, true) }, "settled ann 110"},
 	})
 }
 

@@ -154,3 +154,41 @@ func TestAnAppThatIsAddedDuringAnOutageServes(t *testing.T) {
 	}
 }
 
+// TestWatchlistsThatAreSwitchedOffTakeNobodyAway: nobody asks who is online any
+// more, so nobody is said to have gone.
+func TestWatchlistsThatAreSwitchedOffTakeNobodyAway(t *testing.T) {
+	config := AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{Watchlist: true}}
+	f := NewFakeCluster(t, config, 2, 0)
+	ann, bob := f.nodes[0].Open("k", ""), f.nodes[1].Open("k", "")
+	f.nodes[1].signIn(bob, "bob", "")
+	f.pump()
+	f.nodes[0].signIn(ann, "ann", `"bob"`)
+	f.pump()
+	if got := ann.got[len(ann.got)-1]; !strings.Contains(got, `{"name":"online","user_ids":["bob"]}`) {
+		t.Fatalf("got %s, want that bob is online", got)
+	}
+	ann.got = nil
+	reload := func(watchlist bool) {
+		config.Options.Watchlist = watchlist
+		for _, n := range f.nodes {
+			if _, err := n.node.Reload(Limits{}, []AppConfig{config}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.pump()
+	}
+	reload(false)
+	f.hub.Outage()
+	f.pump()
+	f.hub.Restore()
+	f.pump()
+	if len(ann.got) != 0 {
+		t.Errorf("ann got %q, and bob never left", ann.got)
+	}
+	bob.Drop()
+	f.pump()
+	reload(true)
+	if got := strings.Join(ann.got, ""); strings.Count(got, `{"name":"offline","user_ids":["bob"]}`) != 1 {
+		t.Errorf("ann got %q, want once that bob left", got)
+	}
+}

@@ -92,7 +92,8 @@ func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
 		return
 	}
 	if id, ok := userOf(c); ok {
-		a.users.Answered(id, s != nil && (s.Occupied || s.Partial && a.users.Online(id)))
+		online := s != nil && s.Occupied
+		a.users.Answered(id, online, online || s != nil && !s.Partial)
 		return
 	}
 	a.directory.Watched(c.Name, d.state(a, c.Name, s))
