@@ -42,8 +42,9 @@ type Shard struct {
 	openedAt []*[sessionBlock]uint32  // second of Reactor.Now, by connection
 	apps     map[*App]*appShard
 
-	walk    walk
-	scratch []byte // the frame being encoded
+	walk      walk
+	scratch   []byte // the frame being encoded
+	heldBytes int    // client events of all sessions, see maxHeldBytes
 }
 
 // walk is a delivery under way; it may take several calls of OnMail.
