@@ -326,6 +326,47 @@ func TestCachedEventsOfAClusterAreBounded(t *testing.T) {
 	}
 }
 
+// TestAnEventThatTheAnswerLacksComesBehindIt: who is answered with the state while an
+// event of its own node is on its way gets that event, and nobody gets it twice.
+func TestAnEventThatTheAnswerLacksComesBehindIt(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	here := f.nodes[0]
+	channel := cluster.Channel{App: "1", Name: "cache-news"}
+	subscribe := func() *fakeConn {
+		c := here.Open("k", "")
+		here.say(c, `{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+		return c
+	}
+	first := subscribe()
+	f.pump()
+	here.Trigger(channel.Name, "old", "1", "")
+	first.got = nil
+
+	here.node.Deliverer().Missing(channel)
+	late := subscribe()
+	late.got = nil
+	f.hub.Pause(f.adapters[0])
+	here.Trigger(channel.Name, "new", "2", "")
+	here.node.Deliverer().Watched(channel, &cluster.Snapshot{Seq: 1, Kept: &cluster.Kept{
+		Payload: []byte(`{"event":"old"}`), Name: `"old"`, Data: `"1"`, For: time.Minute, Seq: 1, Mine: true,
+	}})
+	f.pump()
+	f.hub.Resume(f.adapters[0])
+	f.pump()
+	events := func(c *fakeConn) (got []string) {
+		for _, payload := range c.got {
+			got = append(got, strings.Split(payload, `"`)[3])
+		}
+		return got
+	}
+	if got, want := events(first), []string{"new"}; !slices.Equal(got, want) {
+		t.Errorf("who was answered before: got %q, want %q", got, want)
+	}
+	if got, want := events(late), []string{"pusher_internal:subscription_succeeded", "old", "new"}; !slices.Equal(got, want) {
+		t.Errorf("who is answered meanwhile: got %q, want %q", got, want)
+	}
+}
+
 // TestPresentAnywhere: webhooks that were held back ask whether the client is on
 // any node.
 func TestPresentAnywhere(t *testing.T) {

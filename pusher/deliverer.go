@@ -65,9 +65,9 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	}
 	q := received(a, p.Channel.Name, p)
 	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data, Seq: p.Seq}
-	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, seq uint64) {
+	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, since, seq uint64) {
 		if !n.sheds(to) {
-			q.seq = seq
+			q.since, q.seq = since, seq
 			n.post(to, q)
 		}
 	})
