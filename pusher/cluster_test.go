@@ -326,6 +326,25 @@ func TestCachedEventsOfAClusterAreBounded(t *testing.T) {
 	}
 }
 
+// TestAnEventThatFoundNoRoomHoldsNothingBack: the next one of another node is the last
+// event here too.
+func TestAnEventThatFoundNoRoomHoldsNothingBack(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{MaxCachedBytes: 2000}}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	subscribe := func() *fakeConn {
+		c := here.Open("k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+		f.pump()
+		return c
+	}
+	subscribe()
+	here.Trigger("cache-news", strings.Repeat("e", 3000), "1", "")
+	there.Trigger("cache-news", "small", "2", "")
+	if got, want := subscribe().got, `{"event":"small","data":"2","channel":"cache-news"}`; got[len(got)-1] != want {
+		t.Errorf("got %q, want %s", got[len(got)-1], want)
+	}
+}
+
 // TestAnEventThatTheAnswerLacksComesBehindIt: who is answered with the state while an
 // event of its own node is on its way gets that event, and nobody gets it twice.
 func TestAnEventThatTheAnswerLacksComesBehindIt(t *testing.T) {
