@@ -408,7 +408,9 @@ func (d *Directory) Publish(name string, event *CachedEvent, expires time.Time, 
 	var to Interest
 	if ok {
 		to = c.interest
-		c.replica.published(event, s.cut)
+		if kept { // or it never gets a place in the cluster's order
+			c.replica.published(event, s.cut)
+		}
 	}
 	emit(to, s.nextSeq(), kept)
 }

@@ -259,6 +259,12 @@ func (s Subscribers) Wants(i int, seq uint64) bool {
 	return s.since == nil || s.since[i] < seq || seq == 0 && s.since[i] < Held
 }
 
+// Joined reports whether the subscriber at i has the number since or a later one,
+// as everybody has when it is 0.
+func (s Subscribers) Joined(i int, since uint64) bool {
+	return since == 0 || s.since != nil && s.since[i] >= since
+}
+
 // Waits reports whether the subscriber at i has the number Waiting.
 func (s Subscribers) Waits(i int) bool { return s.since != nil && s.since[i] == Waiting }
 

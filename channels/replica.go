@@ -30,7 +30,7 @@ type replica struct {
 	settled bool   // nothing from now on is missed, and the state is known
 	waits   bool   // a subscription waits for settled
 	known   bool   // it was settled before: the roster is that of the cluster, or was
-	fresh   bool   // nobody was told anything before it was settled the last time
+	since   uint64 // who was answered since the state came has this number or a later one; 0: nobody was
 	gap     bool   // messages may have been missed since it was settled the last time
 	counted uint64 // number of the last count that was told here
 	seen    uint64 // edges and kept publications of the cluster up to here are in
@@ -96,7 +96,8 @@ func (d *Directory) Missing(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c, ok := s.follows(name); ok {
-		c.replica.settled, c.replica.gap, c.replica.own = false, true, nil
+		r := c.replica
+		r.settled, r.since, r.gap, r.own = false, 0, true, nil
 	}
 }
 
@@ -124,7 +125,7 @@ func (d *Directory) Watched(name string, state *State) {
 		return
 	}
 	r := c.replica
-	r.settled, r.fresh = true, !r.known
+	r.settled = true
 	if r.missed(state) {
 		state.Missed(c.interest, s.nextSeq())
 	}
@@ -144,7 +145,7 @@ func (d *Directory) Watched(name string, state *State) {
 		}
 	}
 	gap := r.gap
-	r.known, r.gap = true, false
+	r.known, r.gap, r.since = true, false, s.nextSeq()
 	if c.subscriptions == 0 {
 		d.release(s, c)
 		return

@@ -70,8 +70,10 @@ func (r *replica) keptHere(s *stripe, name string) {
 //
 // Subscribers have those of this node, which Publish gave them; the last of them
 // is kept, and as long as they have no place yet, theirs is behind everything that
-// arrives. One that was made before anybody here was answered is new to all.
-func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires time.Time, mine bool, emit Emit) {
+// arrives. One that was made before the state was known, and is not part of it, is
+// new to who was answered since: to those who subscribed with the number since or a
+// later one. since is 0 for everybody.
+func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires time.Time, mine bool, emit func(to Interest, since, seq uint64)) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,8 +92,11 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 		r.seen = seq
 	}
 	behind := len(r.own) > 0
-	if !mine || r.fresh && !behind {
-		emit(c.interest, s.nextSeq())
+	switch {
+	case !mine:
+		emit(c.interest, 0, s.nextSeq())
+	case r.since != 0 && !behind:
+		emit(c.interest, r.since, s.nextSeq())
 	}
 	if !behind {
 		d.keep(s, c.name, event, expires, mine)

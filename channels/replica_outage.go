@@ -40,7 +40,7 @@ func (d *Directory) takeBack(s *stripe) {
 func (d *Directory) Cut() {
 	d.each(func(s *stripe) { s.cut = true }, func(s *stripe, c *occupied) {
 		r := c.replica
-		r.settled, r.known, r.fresh = true, true, false
+		r.settled, r.known = true, true
 		r.keptHere(s, c.name)
 		for _, p := range r.seats {
 			switch {

@@ -266,7 +266,9 @@ func TestTheLastEventThatWasMissedIsTold(t *testing.T) {
 	until := epoch.Add(time.Minute)
 	told := 0
 	note := func(channels.Interest, uint64) { told++ }
-	keep := func(seq uint64, mine bool) func() { return func() { d.Keep(c, seq, event(seq), until, mine, note) } }
+	keep := func(seq uint64, mine bool) func() {
+		return func() { d.Keep(c, seq, event(seq), until, mine, func(channels.Interest, uint64, uint64) { told++ }) }
+	}
 	state := func(seq, kept uint64) func() {
 		return func() {
 			d.Watched(c, &channels.State{Seq: seq, Kept: event(kept), Expires: until, Missed: note})
@@ -289,7 +291,10 @@ func TestTheLastEventThatWasMissedIsTold(t *testing.T) {
 		{"an event ahead of the state", keep(11, false), 1},
 		{"the state", state(12, 11), 0},
 		{"a registration", d.Restate, 0},
-		{"an event of this node", keep(13, true), 0},
+		{"an event of this node", func() {
+			d.Publish(c, event(13), until, func(channels.Interest, uint64, bool) {})
+			keep(13, true)()
+		}, 0},
 		{"the state", state(13, 13), 0},
 		{"an outage", func() { d.Cut(); d.Restate() }, 0},
 		{"an event of others in it", state(15, 14), 1},
@@ -315,8 +320,17 @@ func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	until := epoch.Add(time.Minute)
 	publish := func(name string) { d.Publish(c, event(name), until, func(channels.Interest, uint64, bool) {}) }
 	var delivered []string
+	var answered uint64 // the subscriber's number
 	keep := func(name string, seq uint64, mine bool) {
-		d.Keep(c, seq, event(name), until, mine, func(channels.Interest, uint64) { delivered = append(delivered, name) })
+		d.Keep(c, seq, event(name), until, mine, func(_ channels.Interest, since, _ uint64) {
+			if answered >= since {
+				delivered = append(delivered, name)
+			}
+		})
+	}
+	answer := func() {
+		again, _ := d.Revisit(c, "", nil, epoch)
+		answered = again.Since
 	}
 	check := func(when, kept string, got ...string) {
 		t.Helper()
@@ -336,6 +350,7 @@ func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	check("before the state, theirs may be part of it or not", "a stranger's", "a stranger's")
 	d.Watched(c, &channels.State{Seq: 5, Kept: event("of the cluster"), Expires: until})
 	check("the state", "of the cluster")
+	answer()
 	keep("while asked", 6, true)
 	check("nobody here has what was published while nobody was answered", "while asked", "while asked")
 	keep("theirs", 8, false)
@@ -362,6 +377,24 @@ func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	check("the cluster keeps none any more", "")
 	keep("while asked again", 21, true)
 	check("who was answered before has it", "while asked again")
+	d.Missing(c)
+	publish("while it may be missed")
+	d.Watched(c, &channels.State{Seq: 22, Kept: event("while asked again"), Expires: until})
+	answer()
+	keep("while it may be missed", 23, true)
+	check("who waited then, and was answered since, has not", "while it may be missed", "while it may be missed")
+	publish("before it may be missed")
+	d.Missing(c)
+	keep("before it may be missed", 24, true)
+	check("who was answered before that has it", "before it may be missed")
+	d.Watched(c, &channels.State{Seq: 24, Kept: event("before it may be missed"), Expires: until})
+	answer()
+	publish("before a registration")
+	d.Restate()
+	publish("behind it")
+	keep("before a registration", 25, true)
+	keep("behind it", 26, true)
+	check("and before that", "behind it")
 
 	back := func(seq uint64, kept string, partial bool) {
 		d.Watched(c, &channels.State{Seq: seq, Kept: event(kept), Expires: until, Partial: partial})
@@ -412,7 +445,8 @@ func TestUsersInACluster(t *testing.T) {
 		{"signing in asks", func() { u.SignIn("ann", 0) }, "watch ann, hold ann 1"},
 		{"a watcher waits for the same answer", watch(channels.Watched{Waiting: true}), ""},
 		{"an edge before the answer is part of it", func() { u.Edge("ann", true) }, ""},
-		{"the answer", func() { u.Answered("ann", true) }, "ann online true, settled ann 11"},
+		{"the answer", func() { u.Answered("ann", true, true) }, "ann online true, settled ann 11"},
+		{"one that does not say", func() { u.Answered("ann", false, false) }, ""},
 		{"the next watcher knows", watch(channels.Watched{Online: true}), ""},
 		{"signing out is decided by the cluster", func() { u.SignOut("ann", 0, true) }, "hold ann 0"},
 		{"which says so", func() { u.Edge("ann", false); u.Edge("ann", false) }, "ann online false"},
@@ -420,17 +454,17 @@ func TestUsersInACluster(t *testing.T) {
 		{"the last one stops to watch", func() { u.Unwatch("ann", 1, true) }, "unwatch ann"},
 		{"a new one", watch(channels.Watched{Waiting: true}), "watch ann"},
 		{"leaves before the answer", func() { u.Unwatch("ann", 1, true) }, ""},
-		{"which ends the watch", func() { u.Answered("ann", true) }, "settled ann 0, unwatch ann"},
+		{"which ends the watch", func() { u.Answered("ann", true, true) }, "settled ann 0, unwatch ann"},
 		{"bob waits", func() { u.SignIn("bob", 2) }, "watch bob, hold bob 1"},
 		{"and does not during an outage", u.Cut, "settled bob 100"},
 		{"when somebody watches", func() { u.Watch("bob", 1) }, ""},
 		{"his going is decided here", func() { u.SignOut("bob", 2, true) }, "hold bob 0, bob online false"},
 		{"and his coming", func() { u.SignIn("bob", 2) }, "hold bob 1, bob online true"},
 		{"carl comes and goes", func() { u.SignIn("carl", 2); u.SignOut("carl", 2, true) }, "hold carl 1, hold carl 0, unwatch carl"},
-		{"late answers and edges are nothing", func() { u.Answered("bob", false); u.Edge("bob", false) }, ""},
+		{"late answers and edges are nothing", func() { u.Answered("bob", false, true); u.Edge("bob", false) }, ""},
 		{"everything is stated again", func() { u.Restate(); slices.Sort(s.log) }, "hold bob 1, hold carl 0, watch bob"},
 		{"who comes now waits", func() { u.Watch("bob", 1) }, ""},
-		{"the state is as it was", func() { u.Answered("bob", true) }, "settled bob 110"},
+		{"the state is as it was", func() { u.Answered("bob", true, true) }, "settled bob 110"},
 	})
 }
 
@@ -456,10 +490,10 @@ func TestASubscriptionWaitsWhileMessagesMayBeMissed(t *testing.T) {
 	u.Connect(s)
 	s.run(t, []step{
 		{"ann signs in", func() { u.SignIn("ann", 1) }, "watch ann, hold ann 1"},
-		{"the answer for ann", func() { u.Answered("ann", true) }, "settled ann 10"},
+		{"the answer for ann", func() { u.Answered("ann", true, true) }, "settled ann 10"},
 		{"the bus is lost again", func() { u.Missing("ann") }, ""},
 		{"a watcher waits", func() { u.Watch("ann", 2) }, ""},
-		{"the answer again", func() { u.Answered("ann", true) }, "settled ann 110"},
+		{"the answer again", func() { u.Answered("ann", true, true) }, "settled ann 110"},
 	})
 }
 

@@ -198,15 +198,6 @@ func (u *Users) Look(id string) Watched {
 	return Watched{x.id, x.online, s.seq, x.wait()}
 }
 
-// Online reports whether a user is online, as watchers were told.
-func (u *Users) Online(id string) bool {
-	s := u.stripe(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	x, ok := s.users[id]
-	return ok && x.online
-}
-
 // Unwatch takes back what Watch counted. last says that the reactor holds no
 // other watcher of the user.
 func (u *Users) Unwatch(id string, reactor int, last bool) {

@@ -1,7 +1,8 @@
 package channels
 
-// Answered is the cluster's answer to Link.Watch.
-func (u *Users) Answered(id string, online bool) {
+// Answered is the cluster's answer to Link.Watch. Unless it is known who is online,
+// that stays as watchers were told.
+func (u *Users) Answered(id string, online, known bool) {
 	s := u.stripe(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -10,7 +11,9 @@ func (u *Users) Answered(id string, online bool) {
 		return
 	}
 	x.settled = true
-	u.set(s, x, online)
+	if known {
+		u.set(s, x, online)
+	}
 	s.settle(x)
 	u.drop(s, x)
 }

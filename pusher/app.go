@@ -170,6 +170,8 @@ type credentials struct {
 	secret *auth.Secret
 }
 
+// newApp makes an app. Node.reloading is held, so that no outage begins or ends
+// before the app is in the table.
 func (n *Node) newApp(c AppConfig) *App {
 	a := &App{ID: c.ID, node: n}
 	a.users = channels.NewUsers(a.tellWatchers)
@@ -178,6 +180,9 @@ func (n *Node) newApp(c AppConfig) *App {
 	a.configure(c)
 	if c := n.bus(); c != nil {
 		a.connect(c)
+	}
+	if n.degraded.Load() {
+		a.cut() // the outage was told before there was this app
 	}
 	return a
 }

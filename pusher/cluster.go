@@ -113,6 +113,12 @@ func (a *App) connect(c cluster.Adapter) {
 	a.directory.Connect(channelLink{a, c}, edges{a, false})
 }
 
+// cut makes the app decide as on a node alone, until everything is stated again.
+func (a *App) cut() {
+	a.directory.Cut()
+	a.users.Cut()
+}
+
 // Connect makes a node that is alone one of a cluster while it serves. p was
 // started with the node's Deliverer. It returns when everything was stated: see
 // Partner.Inherit. O(channels, members and users).

@@ -2,6 +2,8 @@ package pusher
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -70,6 +72,25 @@ func (f *FakeCluster) start(a *local.Adapter, n *Fake) {
 	}
 }
 
+// say sends a client's message, without waiting for anything.
+func (f *Fake) say(c *fakeConn, format string, args ...any) {
+	f.reactor.shard.OnMessage(c.handle, true, fmt.Appendf(nil, format, args...))
+}
+
+// join subscribes to a presence channel as a user.
+func (f *Fake) join(c *fakeConn, channel, user string) {
+	data := fmt.Sprintf(`{"user_id":%q}`, user)
+	sig := f.app.Secret().AppendChannel(nil, f.reactor.shard.socketID(c.handle).String(), channel, data)
+	f.say(c, `{"event":"pusher:subscribe","data":{"channel":%q,"auth":"k:%s","channel_data":%q}}`, channel, sig, data)
+}
+
+// signIn signs in as a user; watchlist is a list of JSON tokens.
+func (f *Fake) signIn(c *fakeConn, user, watchlist string) {
+	data := fmt.Sprintf(`{"id":%q,"watchlist":[%s]}`, user, watchlist)
+	sig := f.app.Secret().AppendUser(nil, f.reactor.shard.socketID(c.handle).String(), data)
+	f.say(c, `{"event":"pusher:signin","data":{"auth":"k:%s","user_data":%q}}`, sig, data)
+}
+
 // pump lets everything arrive that is on its way.
 func (f *FakeCluster) pump() {
 	for {
@@ -117,4 +138,25 @@ func (f *FakeCluster) Terminate(user string) {
 	f.pump()
 	f.turn().Terminate(user)
 	f.pump()
+}
+
+// recordedHooks keeps webhooks.
+type recordedHooks struct {
+	mu  sync.Mutex
+	all []Hook
+}
+
+func (r *recordedHooks) Publish(_ *App, h Hook) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, h)
+}
+
+// take returns what was told since it was called the last time.
+func (r *recordedHooks) take() []Hook {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.all
+	r.all = nil
+	return all
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +100,7 @@ type clusterModel struct {
 	events  int
 	excepts map[int]string // event -> socket that must not get it
 	missed  int            // events up to here may have been missed by a node
+	lost    int            // events up to here may be known only where they were triggered
 	faulted int            // node that is paused, or -1
 	fenced  bool           // its lease ended
 	outage  bool
@@ -120,6 +122,7 @@ type viewer struct {
 	subs    map[string]*seen
 	user    string
 	success bool            // of the sign-in
+	said    int             // client events that it must be told are refused
 	watched map[string]bool // watched user -> online, once told
 	list    []string        // watched users
 	wants   map[int]bool    // events sent to the user that must arrive
@@ -133,7 +136,9 @@ type seen struct {
 	gaps     map[string]int // as known to have arrived when it subscribed
 	removed  map[string]int // how often it heard that a user left
 	answered bool
-	cacheDue bool // the next frame is the cached event or a miss
+	since    int   // last event that was sent before the answer
+	said     []int // client events that it did not wait for the answer with
+	cacheDue bool  // the next frame is the cached event or a miss
 	roster   map[string]bool
 	count    int          // subscriptions, as told last
 	wants    map[int]bool // events that must arrive
@@ -196,6 +201,8 @@ func (m *clusterModel) step(faults bool) {
 		m.resubscribe(v)
 	case faults && n < 98:
 		m.fault()
+	default:
+		m.talk(v, modelChannels[m.rnd.IntN(len(modelChannels))])
 	}
 }
 
@@ -234,7 +241,46 @@ func (m *clusterModel) subscribe(v *viewer, channel string) {
 	if v.subs[channel] == nil {
 		v.subs[channel] = &seen{user: user, gaps: maps.Clone(m.pumped), wants: map[int]bool{}, later: map[int]bool{}, got: map[int]bool{}}
 	}
+	if m.rnd.IntN(3) == 0 {
+		m.talk(v, channel) // without waiting for the answer
+	}
 	m.read(v)
+}
+
+// talk sends a client event.
+func (m *clusterModel) talk(v *viewer, channel string) {
+	m.readAll()
+	s := v.subs[channel]
+	if s == nil {
+		return
+	}
+	m.events++
+	m.excepts[m.events] = v.id
+	v.node.reactor.shard.OnMessage(v.conn.handle, true, fmt.Appendf(nil, `{"event":"client-e%d","channel":%q,"data":{}}`, m.events, channel))
+	if !s.answered {
+		s.said = append(s.said, m.events)
+	}
+	m.each(channel, func(other *viewer, so *seen) {
+		switch {
+		case other == v, !so.answered:
+		case s.answered && (m.healthy() || other.node == v.node), !m.unsteady:
+			so.wants[m.events] = true
+		}
+	})
+}
+
+// unsay wants nothing that was said in a subscription that ends before it is
+// answered: its sender is told so instead.
+func (m *clusterModel) unsay(v *viewer, channel string, s *seen) {
+	if s == nil || s.answered {
+		return
+	}
+	v.said += len(s.said)
+	m.each(channel, func(_ *viewer, other *seen) {
+		for _, n := range s.said {
+			delete(other.wants, n)
+		}
+	})
 }
 
 // leaves notes that a subscription ends, after which others may be told that its
@@ -259,6 +305,7 @@ func (m *clusterModel) leaves(channel string, s *seen) {
 func (m *clusterModel) unsubscribe(v *viewer, channel string) {
 	m.read(v)
 	m.leaves(channel, v.subs[channel])
+	m.unsay(v, channel, v.subs[channel])
 	v.say("pusher:unsubscribe", map[string]string{"channel": channel})
 	delete(v.subs, channel)
 }
@@ -268,6 +315,7 @@ func (m *clusterModel) closeSlot(i int) {
 		m.read(v)
 		for channel, s := range v.subs {
 			m.leaves(channel, s)
+			m.unsay(v, channel, s)
 		}
 		v.conn.Drop()
 		m.slots[i] = nil
@@ -470,7 +518,7 @@ func (m *clusterModel) recover() {
 	}
 	if m.faulted >= 0 {
 		if m.fenced {
-			m.missed = m.events
+			m.lost = m.events
 		}
 		m.cluster.hub.Resume(m.cluster.adapters[m.faulted])
 		m.faulted = -1
@@ -510,6 +558,7 @@ func (m *clusterModel) read(v *viewer) {
 		var f struct {
 			Event, Channel string
 			Data           json.RawMessage
+			UserID         string `json:"user_id"`
 		}
 		if err := json.Unmarshal([]byte(payload), &f); err != nil {
 			m.fatalf("%s: %v", payload, err)
@@ -525,7 +574,12 @@ func (m *clusterModel) read(v *viewer) {
 			v.success = true
 		case f.Event == "pusher_internal:watchlist_events":
 			m.readWatchlist(v, f.Data)
+		case f.Event == "pusher:error":
+			m.readRefusal(v, f.Data)
 		case strings.HasPrefix(f.Channel, cluster.UserPrefix):
+			if !v.success {
+				m.fatalf("%s got %s before its sign-in was answered", v.id, payload)
+			}
 			m.readEvent(f.Event, v.got)
 		case s == nil:
 			m.fatalf("%s got %s without a subscription", v.id, payload)
@@ -539,6 +593,8 @@ func (m *clusterModel) read(v *viewer) {
 			m.readCount(s, f.Channel, text)
 		case f.Event == "pusher_internal:member_added", f.Event == "pusher_internal:member_removed":
 			m.readMember(v, s, f.Channel, f.Event, text)
+		case strings.HasPrefix(f.Event, "client-"):
+			m.readClientEvent(v, s, payload, f.Event, f.UserID)
 		default:
 			if s.cacheDue {
 				s.cached = fmt.Sprintf("%q", f.Event)
@@ -557,11 +613,32 @@ func (m *clusterModel) readEvent(name string, got map[int]bool) {
 	got[n] = true
 }
 
+// readClientEvent is that others hear of a member before they hear from it.
+func (m *clusterModel) readClientEvent(v *viewer, s *seen, payload, event, user string) {
+	event = strings.TrimPrefix(event, "client-")
+	m.readEvent(event, s.got)
+	switch n, _ := strconv.Atoi(event[1:]); {
+	case m.excepts[n] == v.id:
+		m.fatalf("%s got %s, which it sent", v.id, payload)
+	case s.user == "" && user != "", s.user != "" && n > s.since && !s.roster[user] && !m.unsteady:
+		m.fatalf("%s got %s, and knows %v", v.id, payload, s.roster)
+	}
+}
+
+// readRefusal is that the only errors are those of who talks and does not wait for
+// the answer, neither before it leaves.
+func (m *clusterModel) readRefusal(v *viewer, data []byte) {
+	if !strings.Contains(string(data), "4009") || v.said == 0 {
+		m.fatalf("%s is told %s", v.id, data)
+	}
+	v.said--
+}
+
 func (m *clusterModel) readAnswer(s *seen, channel, data string) {
 	if s.answered {
 		m.fatalf("two answers of a subscription of %s", channel)
 	}
-	s.answered = true
+	s.answered, s.since = true, m.events
 	s.cacheDue = strings.Contains(channel, "cache-")
 	if s.user == "" {
 		return
@@ -663,6 +740,9 @@ func (m *clusterModel) check() {
 			}
 		}
 		clear(v.wants)
+		if v.said != 0 {
+			m.fatalf("%s was not told of %d events that they are refused", v.id, v.said)
+		}
 	}
 	switch {
 	case m.outage:
@@ -754,8 +834,8 @@ func (m *clusterModel) checkChannel(channel string) {
 		if kept := v.node.app.Directory().Channel(channel, v.node.node.Now()).Cached; last != "" && (kept == nil || kept.Name != last) {
 			m.fatalf("%s: a node keeps %+v, the cluster %s", channel, kept, last)
 		}
-		var n int
-		if _, err := fmt.Sscanf(last, `"e%d"`, &n); err == nil && n > m.missed && !s.got[n] && s.cached != last && m.excepts[n] != v.id {
+		n, first := number(last), number(s.cached)
+		if n > m.missed && !s.got[n] && first != n && m.excepts[n] != v.id && (n > m.lost || first < n) {
 			m.fatalf("%s was never told %s, which is the last event of %s", v.id, last, channel)
 		}
 	})
@@ -766,6 +846,12 @@ func (m *clusterModel) checkChannel(channel string) {
 			m.hooks.check(m, channel+"/"+id, users[id])
 		}
 	}
+}
+
+// number is that of a cached event, 0 for none.
+func number(cached string) (n int) {
+	_, _ = fmt.Sscanf(cached, `"e%d"`, &n)
+	return n
 }
 
 func (h *hookCounts) check(m *clusterModel, about string, there bool) {

@@ -136,3 +136,41 @@ func (w *worker) step() {
 		w.joined[c] = user
 	}
 }
+
+// TestAppsAreAddedWhileAnOutageBeginsOrEnds: whichever is first, their clients do
+// not wait during it, and the cluster knows of them afterwards.
+func TestAppsAreAddedWhileAnOutageBeginsOrEnds(t *testing.T) {
+	config := AppConfig{ID: "1", Key: "k", Secret: "s"}
+	f := NewFakeCluster(t, config, 2, 0)
+	here := f.nodes[0]
+	apps := []AppConfig{config}
+	for i := range 300 {
+		id := fmt.Sprint("added-", i)
+		apps = append(apps[:1], AppConfig{ID: id, Key: id, Secret: "s"})
+		outage := i%2 == 0
+		var both sync.WaitGroup
+		both.Go(func() {
+			if outage {
+				f.hub.Outage()
+			} else {
+				f.hub.Restore()
+			}
+			f.hub.Settle()
+		})
+		both.Go(func() {
+			if _, err := here.node.Reload(Limits{}, apps); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Wait()
+		c := here.Open(id, "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		f.pump()
+		if len(c.got) != 2 {
+			t.Fatalf("%s got %q, want an answer; outage: %v", id, c.got, outage)
+		}
+		if rows, err := f.adapters[1].Channels(t.Context(), id, "", 1); !outage && (err != nil || len(rows) != 1) {
+			t.Fatalf("the cluster knows %v of %s, %v", rows, id, err)
+		}
+	}
+}

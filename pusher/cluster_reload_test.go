@@ -129,3 +129,66 @@ func TestAWatchlistThatIsSwitchedOnKnowsWhoIsOnline(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAppThatIsAddedDuringAnOutageServes: as the others do, then and afterwards.
+func TestAnAppThatIsAddedDuringAnOutageServes(t *testing.T) {
+	config := AppConfig{ID: "1", Key: "k", Secret: "s"}
+	added := AppConfig{ID: "2", Key: "k2", Secret: "s"}
+	f := NewFakeCluster(t, config, 2, 0)
+	here := f.nodes[0]
+	f.hub.Outage()
+	f.pump()
+	if _, err := here.node.Reload(Limits{}, []AppConfig{config, added}); err != nil {
+		t.Fatal(err)
+	}
+	c := here.Open("k2", "")
+	c.got = nil
+	c.Send(`{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	if got := c.Next(); !strings.Contains(got, "subscription_succeeded") {
+		t.Errorf("got %s, want the answer", got)
+	}
+	f.hub.Restore()
+	f.pump()
+	if rows, err := f.adapters[1].Channels(context.Background(), "2", "", 1<<20); err != nil || len(rows) != 1 {
+		t.Errorf("after the outage: got %v, %v", rows, err)
+	}
+}
+
+// TestWatchlistsThatAreSwitchedOffTakeNobodyAway: nobody asks who is online any
+// more, so nobody is said to have gone.
+func TestWatchlistsThatAreSwitchedOffTakeNobodyAway(t *testing.T) {
+	config := AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{Watchlist: true}}
+	f := NewFakeCluster(t, config, 2, 0)
+	ann, bob := f.nodes[0].Open("k", ""), f.nodes[1].Open("k", "")
+	f.nodes[1].signIn(bob, "bob", "")
+	f.pump()
+	f.nodes[0].signIn(ann, "ann", `"bob"`)
+	f.pump()
+	if got := ann.got[len(ann.got)-1]; !strings.Contains(got, `{"name":"online","user_ids":["bob"]}`) {
+		t.Fatalf("got %s, want that bob is online", got)
+	}
+	ann.got = nil
+	reload := func(watchlist bool) {
+		config.Options.Watchlist = watchlist
+		for _, n := range f.nodes {
+			if _, err := n.node.Reload(Limits{}, []AppConfig{config}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.pump()
+	}
+	reload(false)
+	f.hub.Outage()
+	f.pump()
+	f.hub.Restore()
+	f.pump()
+	if len(ann.got) != 0 {
+		t.Errorf("ann got %q, and bob never left", ann.got)
+	}
+	bob.Drop()
+	f.pump()
+	reload(true)
+	if got := strings.Join(ann.got, ""); strings.Count(got, `{"name":"offline","user_ids":["bob"]}`) != 1 {
+		t.Errorf("ann got %q, want once that bob left", got)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"resound/channels/cluster"
 )
 
 // TestCountsOfAClusterArePaced: above 100 subscriptions the nodes together tell
@@ -121,6 +123,136 @@ func TestTheLastCountOfANodeIsTold(t *testing.T) {
 	}
 }
 
+// TestACountIsToldByOneNode: when several nodes hold a count back, the first to tell
+// it tells it for all. Their seconds begin at different moments.
+func TestACountIsToldByOneNode(t *testing.T) {
+	hooks := &recordedHooks{}
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 3, 0, func(o *Options) { o.Webhooks = hooks })
+	var first *fakeConn
+	for i := range 150 {
+		n := f.nodes[i%3]
+		c := n.Open("k", "")
+		n.say(c, `{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		f.pump()
+		if first == nil {
+			first = c
+		}
+	}
+	first.got = nil
+	hooks.take()
+	for range 30 {
+		f.clock.Add(1)
+		for _, n := range f.nodes {
+			n.node.Recount()
+			f.pump()
+		}
+	}
+	if want := `{"event":"pusher_internal:subscription_count","data":"{\"subscription_count\":150}","channel":"news"}`; len(first.got) != 1 || first.got[0] != want {
+		t.Errorf("got %q in 30 s, want once %s", first.got, want)
+	}
+	told := 0
+	for _, h := range hooks.take() {
+		if h.Name == HookSubscriptionCount && h.Subscriptions == 150 {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("a webhook tells it %d times", told)
+	}
+}
+
+// TestAnOlderCountStandsForNoLaterOne: a node that holds back the count with which
+// its last subscriber left tells it, though it hears one that is older.
+func TestAnOlderCountStandsForNoLaterOne(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	subscribe := func(n *Fake) *fakeConn {
+		c := n.Open("k", "")
+		n.say(c, `{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+		f.pump()
+		return c
+	}
+	var first *fakeConn
+	for range 110 {
+		first = subscribe(there)
+	}
+	f.Advance(20 * time.Second)
+	f.Advance(20 * time.Second)
+	subscribe(here).Drop() // 111 is told at once, 110 held back
+	f.pump()
+	here.node.Deliverer().Deliver(cluster.Publication{
+		Channel: cluster.Channel{App: "1", Name: "news"}, Payload: appendCount(nil, "news", 111), Counted: 1,
+	}, false)
+	for range 12 {
+		f.Advance(time.Second)
+	}
+	if got := first.got[len(first.got)-1]; !strings.Contains(got, `\":110}`) {
+		t.Errorf("the last count is %s, want 110", got)
+	}
+}
+
+// TestEventsOfOtherNodesAreShedUnderOverload: a node that is behind gives up what
+// others publish, and counts it. Counts and edges it does not, as nobody tells them again.
+func TestEventsOfOtherNodesAreShedUnderOverload(t *testing.T) {
+	const most = 4
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0,
+		func(o *Options) { o.MaxPendingPublications = most })
+	here, there := f.nodes[0], f.nodes[1]
+	c := here.Open("k", "")
+	for _, channel := range []string{"news", "cache-news"} {
+		here.say(c, `{"event":"pusher:subscribe","data":{"channel":%q}}`, channel)
+	}
+	here.signIn(c, "ann", "")
+	f.pump()
+	c.got = nil
+	trigger := func(channel string) {
+		if err := there.node.Trigger(there.app, Event{Channel: channel, Name: `"e"`, Data: `"d"`}); err != nil {
+			t.Error(err)
+		}
+	}
+	for range most + 3 {
+		trigger("news")
+	}
+	trigger("cache-news")
+	trigger("#server-to-user-ann")
+	other := there.Open("k", "")
+	there.say(other, `{"event":"pusher:subscribe","data":{"channel":"news"}}`)
+	f.pump()
+	got := strings.Join(c.got, "\n")
+	if n := strings.Count(got, `"e"`); n != most {
+		t.Errorf("%d events arrived, want %d", n, most)
+	}
+	if !strings.Contains(got, `"{\"subscription_count\":2}"`) {
+		t.Errorf("the count is not in %s", got)
+	}
+	if shed, refused := here.node.Shed(), here.node.Refused(); shed != 5 || refused != 0 {
+		t.Errorf("%d shed and %d refused, want 5 and 0", shed, refused)
+	}
+}
+
+// TestNothingIsSentToAUserWhoseSignInWaits: it is answered first.
+func TestNothingIsSentToAUserWhoseSignInWaits(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	here := f.nodes[0]
+	trigger := func(event string) {
+		if err := here.node.Trigger(here.app, Event{Channel: "#server-to-user-ann", Name: event, Data: `"d"`}); err != nil {
+			t.Error(err)
+		}
+		here.reactor.pumpSome()
+	}
+	f.hub.Pause(f.adapters[0])
+	c := here.Open("k", "")
+	c.got = nil
+	here.signIn(c, "ann", "")
+	trigger(`"before"`)
+	f.hub.Resume(f.adapters[0])
+	f.pump()
+	trigger(`"after"`)
+	if len(c.got) != 2 || !strings.Contains(c.got[0], "signin_success") || !strings.Contains(c.got[1], "after") {
+		t.Errorf("got %q, want the answer and what was sent after it", c.got)
+	}
+}
+
 // TestACacheChannelCatchesUpAfterAGap: subscribers of a node that was stopped, and
 // registers again, get the last event they missed, but not one they asked not to get.
 func TestACacheChannelCatchesUpAfterAGap(t *testing.T) {
@@ -191,6 +323,66 @@ func TestCachedEventsOfAClusterAreBounded(t *testing.T) {
 	f.pump()
 	if got := len(f.hub.Names()); got != kept-1 {
 		t.Errorf("%d events are kept after one that found no room took the place of another, want %d", got, kept-1)
+	}
+}
+
+// TestAnEventThatFoundNoRoomHoldsNothingBack: the next one of another node is the last
+// event here too.
+func TestAnEventThatFoundNoRoomHoldsNothingBack(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{MaxCachedBytes: 2000}}, 2, 0)
+	here, there := f.nodes[0], f.nodes[1]
+	subscribe := func() *fakeConn {
+		c := here.Open("k", "")
+		c.Send(`{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+		f.pump()
+		return c
+	}
+	subscribe()
+	here.Trigger("cache-news", strings.Repeat("e", 3000), "1", "")
+	there.Trigger("cache-news", "small", "2", "")
+	if got, want := subscribe().got, `{"event":"small","data":"2","channel":"cache-news"}`; got[len(got)-1] != want {
+		t.Errorf("got %q, want %s", got[len(got)-1], want)
+	}
+}
+
+// TestAnEventThatTheAnswerLacksComesBehindIt: who is answered with the state while an
+// event of its own node is on its way gets that event, and nobody gets it twice.
+func TestAnEventThatTheAnswerLacksComesBehindIt(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 2, 0)
+	here := f.nodes[0]
+	channel := cluster.Channel{App: "1", Name: "cache-news"}
+	subscribe := func() *fakeConn {
+		c := here.Open("k", "")
+		here.say(c, `{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+		return c
+	}
+	first := subscribe()
+	f.pump()
+	here.Trigger(channel.Name, "old", "1", "")
+	first.got = nil
+
+	here.node.Deliverer().Missing(channel)
+	late := subscribe()
+	late.got = nil
+	f.hub.Pause(f.adapters[0])
+	here.Trigger(channel.Name, "new", "2", "")
+	here.node.Deliverer().Watched(channel, &cluster.Snapshot{Seq: 1, Kept: &cluster.Kept{
+		Payload: []byte(`{"event":"old"}`), Name: `"old"`, Data: `"1"`, For: time.Minute, Seq: 1, Mine: true,
+	}})
+	f.pump()
+	f.hub.Resume(f.adapters[0])
+	f.pump()
+	events := func(c *fakeConn) (got []string) {
+		for _, payload := range c.got {
+			got = append(got, strings.Split(payload, `"`)[3])
+		}
+		return got
+	}
+	if got, want := events(first), []string{"new"}; !slices.Equal(got, want) {
+		t.Errorf("who was answered before: got %q, want %q", got, want)
+	}
+	if got, want := events(late), []string{"pusher_internal:subscription_succeeded", "old", "new"}; !slices.Equal(got, want) {
+		t.Errorf("who is answered meanwhile: got %q, want %q", got, want)
 	}
 }
 

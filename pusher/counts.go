@@ -31,7 +31,7 @@ type pace struct {
 // comes back to it.
 //
 // In a cluster each node paces what it tells; hearing another's starts the
-// interval anew.
+// interval anew, and what waited here is part of that.
 func (c *counts) due(channel string, subscriptions int, now func() time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,14 +47,19 @@ func (c *counts) due(channel string, subscriptions int, now func() time.Time) bo
 	return true
 }
 
-// heard notes that another node told a channel's count.
-func (c *counts) heard(channel string, subscriptions int, now func() time.Time) {
+// heard notes that another node told a channel's count. later says that it is known
+// to be later than every count that this node was told.
+func (c *counts) heard(channel string, subscriptions int, later bool, now func() time.Time) {
 	if subscriptions <= pacedAbove {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pace(channel).next = now().Add(countInterval)
+	p := c.pace(channel)
+	p.next = now().Add(countInterval)
+	if later {
+		p.waiting = false // or each node would tell the same number once more
+	}
 }
 
 // pace returns the entry of a channel.

@@ -36,7 +36,7 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	}
 	n.trace("Received From The Cluster", p.Channel.Name, view(p.Payload))
 	if id, ok := userOf(p.Channel); ok {
-		if to := a.users.Interest(id); to != 0 && !n.overloaded(to) {
+		if to := a.users.Interest(id); to != 0 && !n.sheds(to) {
 			q := received(a, id, p)
 			q.audience = toUser
 			n.post(to, q)
@@ -46,9 +46,9 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	if p.Counted != 0 {
 		a.directory.Counted(p.Channel.Name, p.Counted, func(to channels.Interest) {
 			if count, ok := countOf(p.Payload); ok {
-				a.counts.heard(p.Channel.Name, count, n.Now)
+				a.counts.heard(p.Channel.Name, count, to != 0, n.Now)
 			}
-			if to != 0 && !n.overloaded(to) {
+			if to != 0 { // however much waits, as with edges: nobody would tell it again
 				n.post(to, received(a, p.Channel.Name, p))
 			}
 		})
@@ -58,16 +58,16 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		if p.Forget {
 			a.directory.Forget(p.Channel.Name)
 		}
-		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.overloaded(to) {
+		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.sheds(to) {
 			n.post(to, received(a, p.Channel.Name, p))
 		}
 		return
 	}
 	q := received(a, p.Channel.Name, p)
 	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data, Seq: p.Seq}
-	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, seq uint64) {
-		if !n.overloaded(to) {
-			q.seq = seq
+	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, since, seq uint64) {
+		if !n.sheds(to) {
+			q.since, q.seq = since, seq
 			n.post(to, q)
 		}
 	})
@@ -92,7 +92,8 @@ func (d deliverer) Watched(c cluster.Channel, s *cluster.Snapshot) {
 		return
 	}
 	if id, ok := userOf(c); ok {
-		a.users.Answered(id, s != nil && (s.Occupied || s.Partial && a.users.Online(id)))
+		online := s != nil && s.Occupied
+		a.users.Answered(id, online, online || s != nil && !s.Partial)
 		return
 	}
 	a.directory.Watched(c.Name, d.state(a, c.Name, s))
@@ -121,7 +122,7 @@ func (d deliverer) state(a *App, name string, s *cluster.Snapshot) *channels.Sta
 	if k := s.Kept; k != nil {
 		out.Own, out.Kept.Seq = k.Mine, k.Seq
 		out.Missed = func(to channels.Interest, seq uint64) {
-			if !n.overloaded(to) {
+			if !n.sheds(to) {
 				q := received(a, name, cluster.Publication{Payload: k.Payload, Except: k.Except})
 				q.seq = seq
 				n.post(to, q)
@@ -224,15 +225,17 @@ func (d deliverer) Terminate(app, userID string) {
 }
 
 // Degraded implements cluster.Deliverer. That the cluster is back counts from
-// Restate on: what is stated before is lost.
+// Restate on: what is stated before is lost. It waits for a Reload, which takes no
+// longer than to exchange tables, so that an app that is being added knows of it.
 func (d deliverer) Degraded(degraded bool) {
+	d.node.reloading.Lock()
+	defer d.node.reloading.Unlock()
 	d.node.degraded.Store(degraded)
 	if !degraded {
 		return
 	}
 	for a := range d.node.statedApps {
-		a.directory.Cut()
-		a.users.Cut()
+		a.cut()
 	}
 }
 

@@ -151,16 +151,31 @@ func (s *Shard) onClientEvent(conn int32, ss *session, m *message) {
 	if event.Data == "" {
 		event.Data = "null"
 	}
-	if member := ss.member(channel); member != nil {
+	if ss.app.registry.Waits(conn, channel) {
+		s.hold(conn, ss, &event, m.event)
+		return
+	}
+	s.relay(conn, ss, &event, m.event)
+}
+
+// relay publishes a client event that may be. name is its plain name.
+func (s *Shard) relay(conn int32, ss *session, event *Event, name string) {
+	if member := ss.member(event.Channel); member != nil {
 		event.UserID = member.IDJSON
 	}
-	if s.node.publish(ss.app.app, event, appendClientEvent) != nil {
+	if s.node.publish(ss.app.app, *event, appendClientEvent) != nil {
 		s.sendError(conn, ErrOverload)
 		return
 	}
 	ss.app.tally.clientEvents.Add(1)
-	s.node.watched(ss.app.app, event, true)
-	s.clientEventHook(ss, &event, m.event)
+	s.node.watched(ss.app.app, *event, true)
+	s.clientEventHook(ss, event, name)
+}
+
+// mayTalk reports whether a connection may send client events to a channel, as far
+// as that depends on its subscription.
+func (a *appShard) mayTalk(conn int32, channel string) bool {
+	return a.app.Options().ClientEventsFrom != ClientEventsFromMembers || a.registry.Subscribed(conn, channel)
 }
 
 // checkClientEvent says why an event must not be relayed, or nil.
@@ -168,7 +183,7 @@ func (s *Shard) checkClientEvent(conn int32, ss *session, o *AppOptions, event, 
 	switch {
 	case o.ClientEventsFrom == ClientEventsFromNone:
 		return ErrClientEvents
-	case o.ClientEventsFrom == ClientEventsFromMembers && !ss.app.registry.Subscribed(conn, channel):
+	case !ss.app.mayTalk(conn, channel):
 		return ErrNotMember
 	case o.NoClientEventsOnPublicChannels && !channels.KindOf(channel).Is(channels.Private):
 		return ErrPublicClient

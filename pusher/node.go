@@ -76,7 +76,7 @@ type Node struct {
 	cluster   atomic.Pointer[cluster.Adapter] // nil: the node is alone
 
 	limits      atomic.Pointer[Limits]
-	reloading   sync.Mutex
+	reloading   sync.Mutex               // for the apps and degraded to change; comes before every other lock
 	webhooks    atomic.Pointer[Webhooks] // nil while there are none
 	listings    chan struct{}            // of Channels under way
 	watchers    atomic.Pointer[watchers] // nil while nobody watches
@@ -84,6 +84,7 @@ type Node struct {
 	draining    atomic.Bool
 	degraded    atomic.Bool
 	refused     atomic.Uint64 // publications refused with ErrOverloaded
+	shed        atomic.Uint64 // publications of other nodes that were not delivered
 	refusals    errorCounts   // connections refused before they had an app
 }
 
@@ -175,6 +176,11 @@ func (n *Node) Now() time.Time { return n.options.Now() }
 // Refused is the number of publications refused with ErrOverloaded.
 func (n *Node) Refused() uint64 { return n.refused.Load() }
 
+// Shed is the number of publications of other nodes that were not delivered here
+// because as much waits as Trigger refuses more at. Whoever triggered them was told
+// that all is well: nobody waits for all nodes.
+func (n *Node) Shed() uint64 { return n.shed.Load() }
+
 // Event is one named payload for one channel. The JSON tokens are copied into
 // the frame as they are, so they must be valid JSON in valid UTF-8; nothing is
 // retained.
@@ -264,11 +270,16 @@ func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 	return nil
 }
 
-func (n *Node) overloaded(to channels.Interest) bool {
+// overloaded reports whether what is triggered or asked for here is to be refused,
+// and sheds whether what comes from another node is to be given up. They count it.
+func (n *Node) overloaded(to channels.Interest) bool { return n.behind(to, &n.refused) }
+func (n *Node) sheds(to channels.Interest) bool      { return n.behind(to, &n.shed) }
+
+func (n *Node) behind(to channels.Interest, counter *atomic.Uint64) bool {
 	l := n.limits.Load()
 	for i, m := range n.mailboxes {
 		if to.Has(i) && (m.Pending() >= l.MaxPendingPublications || m.PendingBytes() >= l.MaxPendingBytes) {
-			n.refused.Add(1)
+			counter.Add(1)
 			return true
 		}
 	}

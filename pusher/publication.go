@@ -17,6 +17,7 @@ type Publication struct {
 	name     string // of the channel or user
 	frame    []byte
 	seq      uint64   // number in the Directory's or Users' order; 0 when it has none
+	since    uint64   // for who subscribed with this number or a later one; 0 for everybody
 	except   SocketID // must not receive it; zero for nobody
 
 	deflated *deflated // nil without Options.Compression

@@ -36,6 +36,7 @@ type extra struct {
 	members  map[string]*channels.Member // presence channels joined, and as whom
 	messages window                      // AppOptions.RateLimit
 	events   window                      // AppOptions.MaxClientEventsPerSecond
+	held     []heldEvent                 // client events whose subscriptions wait
 
 	// authorizeBy is the second by which the connection must have signed in or
 	// subscribed to a private channel; 0 when it need not, or has.
@@ -189,6 +190,7 @@ func (s *Shard) OnClosed(conn int32) {
 		s.unsubscribed(conn, ss, name, last)
 	}
 	s.signOut(conn, ss)
+	s.dropHeld(ss)
 	ss.app.tally.closed.Add(1)
 	ss.app.app.release()
 	s.node.connections.Add(-1)

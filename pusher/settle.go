@@ -9,7 +9,8 @@ import (
 // In a cluster a subscription is answered only when nothing that is published
 // afterwards can be missed, and a member is welcomed only when the cluster's
 // roster includes it. Until then the connection is subscribed with the number
-// channels.Waiting: it counts, it may leave, and it gets nothing.
+// channels.Waiting: it counts, it may leave, and it gets nothing. What it says there
+// is held, see held.go.
 //
 //	subscribe --> waiting --> answered     the Directory posts settled
 //	                 |
@@ -81,17 +82,21 @@ func (s *Shard) answer(conn int32, channel string) {
 	switch {
 	case d.Waiting:
 	case d.Refused:
+		held := s.takeHeld(ss, channel)
 		s.unsubscribe(conn, ss, channel)
 		s.refuse(conn, channel, ErrMembers)
+		s.relayHeld(conn, ss, held)
 	case member != nil:
 		registry.Subscribe(conn, d.Name, d.Since)
 		s.welcome(conn, &d, kind.Is(channels.Cache))
+		s.release(conn, ss, channel)
 	default:
 		if !kind.Is(channels.Cache) {
 			d.Since = 0
 		}
 		registry.Subscribe(conn, d.Name, d.Since)
 		s.subscribed(conn, d.Name, kind, d.Cached)
+		s.release(conn, ss, channel)
 	}
 }
 
@@ -126,6 +131,7 @@ func (s *Shard) answerSignIn(conn int32) {
 	if u.answered() || !ss.app.app.users.Settled(u.id) {
 		return
 	}
+	ss.app.signedIn.Subscribe(conn, u.id, 0)
 	w := *u.waits
 	u.waits.answer = ""
 	if w.list == nil {

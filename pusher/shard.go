@@ -42,8 +42,9 @@ type Shard struct {
 	openedAt []*[sessionBlock]uint32  // second of Reactor.Now, by connection
 	apps     map[*App]*appShard
 
-	walk    walk
-	scratch []byte // the frame being encoded
+	walk      walk
+	scratch   []byte // the frame being encoded
+	heldBytes int    // client events of all sessions, see maxHeldBytes
 }
 
 // walk is a delivery under way; it may take several calls of OnMail.
@@ -160,7 +161,7 @@ func (s *Shard) deliver(p *Publication, batch []any) (finished int) {
 	sent, bytes := 0, 0
 	// From the end to the start: a send may close the connection it is for.
 	for i := subscribers.Len() - 1; i >= 0; i-- {
-		if conn := subscribers.Conn(i); conn != s.walk.except && subscribers.Wants(i, p.seq) {
+		if conn := subscribers.Conn(i); conn != s.walk.except && subscribers.Wants(i, p.seq) && subscribers.Joined(i, p.since) {
 			if s.node.options.Compression && s.reactor.Deflates(conn) {
 				bytes += s.sendDeflated(conn, batch)
 			} else {

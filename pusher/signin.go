@@ -153,7 +153,11 @@ func parseUser(userData string, o *AppOptions) (u *user, watchlist []string, e *
 func (s *Shard) signIn(conn int32, ss *session, u *user) (waiting bool) {
 	ss.more().user = u
 	u.id, waiting = ss.app.app.users.SignIn(u.id, s.index)
-	ss.app.signedIn.Subscribe(conn, u.id, 0)
+	since := uint64(0)
+	if waiting {
+		since = channels.Waiting
+	}
+	ss.app.signedIn.Subscribe(conn, u.id, since)
 	return waiting
 }
 

@@ -221,6 +221,9 @@ func (s *Shard) join(conn int32, ss *session, sub *subscription) {
 	}
 	if ss.member(sub.channel) != nil {
 		s.unsubscribe(conn, ss, sub.channel)
+		if ss.app == nil {
+			return // it was closed when it was told what became of its events, as too slow
+		}
 	}
 
 	d, _, err := directory.Join(sub.channel, s.index, member, o.MaxPresenceMembers, nil, s.node.Now())
@@ -321,6 +324,7 @@ func (s *Shard) onUnsubscribe(conn int32, ss *session, m *message) {
 func (s *Shard) unsubscribe(conn int32, ss *session, channel string) {
 	if last, removed := ss.app.registry.Unsubscribe(conn, channel); removed {
 		s.unsubscribed(conn, ss, channel, last)
+		s.release(conn, ss, channel)
 	}
 }
 

@@ -144,7 +144,7 @@ func statusLines(s *monitor.Snapshot) [][2]string {
 		{"Redis", s.Redis},
 	}
 	if c := s.Cluster; c != nil {
-		lines = append(lines, [2]string{"Cluster", statusCluster(c)})
+		lines = append(lines, [2]string{"Cluster", statusCluster(c, s.Totals.ShedPublications)})
 	}
 	if w := s.Webhooks; w != nil {
 		lines = append(lines, [2]string{"Webhooks", fmt.Sprintf("%s events sent, %s wait, %d receivers fail", count(w.SentEvents), count(w.QueuedEvents+w.HeldEvents), w.Failing)})
@@ -153,14 +153,15 @@ func statusLines(s *monitor.Snapshot) [][2]string {
 }
 
 // statusCluster sums up what goes between nodes, and what went wrong there if
-// anything did.
-func statusCluster(c *monitor.Cluster) string {
+// anything did. shed is what the node dropped of what others sent.
+func statusCluster(c *monitor.Cluster, shed uint64) string {
 	text := fmt.Sprintf("%d nodes, %s topics; %s publications sent, %s received", c.Nodes, count(c.Topics), count(c.Published), count(c.Received))
 	return text + happened([]incident{
 		{uint64(c.Spooled), "wait"},
 		{c.Dropped, "dropped"},
 		{c.Unkept, "not kept"},
 		{c.Unheard, "sent before all nodes were back"},
+		{shed, "dropped here under overload"},
 		{c.Unwanted, "for nobody here"},
 		{c.Junk, "not understood"},
 		{c.Fenced, "leases lost"},

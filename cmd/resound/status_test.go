@@ -7,6 +7,21 @@ import (
 	"resound/cmd/internal/monitor"
 )
 
+func TestStatusTellsWhatAClusterLoses(t *testing.T) {
+	s := monitor.Snapshot{Cluster: &monitor.Cluster{Nodes: 2}}
+	expect := func(want string) {
+		t.Helper()
+		for _, line := range statusLines(&s) {
+			if line[0] == "Cluster" && line[1] != want {
+				t.Errorf("got %q, want %q", line[1], want)
+			}
+		}
+	}
+	expect("2 nodes, 0 topics; 0 publications sent, 0 received")
+	s.Cluster.Dropped, s.Cluster.Unheard, s.Totals.ShedPublications = 1, 2, 3000
+	expect("2 nodes, 0 topics; 0 publications sent, 0 received, 1 dropped, 2 sent before all nodes were back, 3,000 dropped here under overload")
+}
+
 func TestNodesOfAStatus(t *testing.T) {
 	figures := func(address, version string, pid int) *monitor.Figures {
 		return &monitor.Figures{

@@ -100,7 +100,7 @@ var nodeKeys = []key[Server]{
 	{
 		spec{
 			path: "max_pending_publications", live: true, unit: "publications", fallback: "65536", min: 1, max: 1 << 24,
-			meaning: "Publications that may wait for one reactor; beyond it a trigger is answered with 503.",
+			meaning: "Publications that may wait for one reactor; beyond it a trigger is answered with 503, and events of other nodes are dropped and counted.",
 			danger:  "Each one keeps its frame in memory.",
 		},
 		func(s *Server) any { return &s.MaxPendingPublications },
@@ -108,7 +108,7 @@ var nodeKeys = []key[Server]{
 	{
 		spec{
 			path: "max_pending_bytes", live: true, unit: "bytes", fallback: "33554432", min: 65536, max: 1 << 34,
-			meaning: "Memory of the publications that wait for one reactor, until they are written; beyond it a trigger is answered with 503.",
+			meaning: "Memory of the publications that wait for one reactor, until they are written; beyond it a trigger is answered with 503, and events of other nodes are dropped and counted.",
 			danger:  "Each reactor may take this much.",
 		},
 		func(s *Server) any { return &s.MaxPendingBytes },

@@ -16,7 +16,7 @@ func full(apps int) Snapshot {
 	s := Snapshot{
 		Version: "1.2.3", State: StateDraining, StartedAt: time.UnixMilli(1_700_000_000_500),
 		Connections: Connections{Open: 3, Limit: 10, Sockets: 4, HTTP: 2, Addresses: 13},
-		Totals:      Totals{Received: 1, Sent: 2, Opened: 3, RejectedHandshakes: 4, RefusedSockets: 5, RefusedForAddress: 11, RefusedForHeader: 12, TLS: 14, TLSFailed: 15, TLSStalled: 16, RefusedPublications: 6, Slow: 7, Broken: 8, Panics: 9},
+		Totals:      Totals{Received: 1, Sent: 2, Opened: 3, RejectedHandshakes: 4, RefusedSockets: 5, RefusedForAddress: 11, RefusedForHeader: 12, TLS: 14, TLSFailed: 15, TLSStalled: 16, RefusedPublications: 6, ShedPublications: 17, Slow: 7, Broken: 8, Panics: 9},
 		Process:     Process{CPUSeconds: 1.5, MemoryBytes: 1000, MemoryLimit: 2000},
 		Reactors:    []Reactor{{Connections: 1, Writes: 2, WrittenBytes: 3, Mailbox: 4, Lag: 0.25}, {Connections: 2}},
 		HTTP:        HTTP{Responses: [6]uint64{0, 0, 20, 30, 40, 50}, SignatureFailures: 1, RateLimited: 2, FallbackSessions: 3},
@@ -67,6 +67,8 @@ func TestMetricsSayWhatTheSnapshotSays(t *testing.T) {
 		`resound_client_addresses 13`,
 		`resound_address_limited_total 11`,
 		`resound_proxy_headers_refused_total 12`,
+		`resound_publications_refused_total 6`,
+		`resound_publications_shed_total 17`,
 		`resound_webhook_events_dropped_total{reason="queue_full"} 7`,
 		`resound_webhook_events_waiting{state="held"} 5`,
 		`resound_cluster_degraded 1`,

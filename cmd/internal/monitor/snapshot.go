@@ -75,6 +75,7 @@ type Totals struct {
 	TLSFailed           uint64 `json:"tls_handshakes_failed"`
 	TLSStalled          uint64 `json:"tls_handshakes_stalled"` // closed to make room: their clients kept silent
 	RefusedPublications uint64 `json:"publications_refused"`
+	ShedPublications    uint64 `json:"publications_shed"`  // of other nodes: too many waited
 	Slow                uint64 `json:"slow_connections"`   // closed because they did not read
 	Broken              uint64 `json:"broken_connections"` // failed while written to
 	Panics              uint64 `json:"panics"`             // recovered, in HTTP requests too

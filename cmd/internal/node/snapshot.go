@@ -80,7 +80,7 @@ func (n *Node) Snapshot() monitor.Snapshot {
 	s.Totals.RefusedSockets = t.Refused
 	s.Totals.RefusedForAddress, s.Totals.RefusedForHeader = t.Crowded, t.Misproxied
 	s.Totals.TLS, s.Totals.TLSFailed, s.Totals.TLSStalled = t.TLS, t.TLSFailed, t.TLSStalled
-	s.Totals.RefusedPublications = n.protocol.Refused()
+	s.Totals.RefusedPublications, s.Totals.ShedPublications = n.protocol.Refused(), n.protocol.Shed()
 	s.Totals.Slow, s.Totals.Broken, s.Totals.Panics = t.Slow, t.Broken, t.Panics+h.Panics
 	return s
 }
