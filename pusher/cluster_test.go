@@ -57,6 +57,30 @@ func TestCountsOfAClusterArePaced(t *testing.T) {
 	}
 }
 
+// counted notes the numbers of counts, in the order they are told.
+type counted struct{ numbers []uint64 }
+
+func (c *counted) Publish(_ *App, h Hook) {
+	if h.Name == HookSubscriptionCount {
+		c.numbers = append(c.numbers, h.Number)
+	}
+}
+
+// TestWebhooksOfCountsAreNumbered, whichever nodes tell: so that an outbox can leave out
+// what was overtaken.
+func TestWebhooksOfCountsAreNumbered(t *testing.T) {
+	var hooks counted
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0, func(o *Options) { o.Webhooks = &hooks })
+	for range 6 { // at one node after the other
+		f.Open("k", "").Send(`{"event":"pusher:subscribe","data":{"channel":"room"}}`)
+		f.pump()
+	}
+	n := hooks.numbers
+	if len(n) != 6 || n[0] == 0 || !slices.IsSorted(n) || len(slices.Compact(n)) != 6 {
+		t.Errorf("got numbers %v, want 6 that rise", hooks.numbers)
+	}
+}
+
 // TestSubscriptionsThatWaitAreCounted: a subscription that waits for the cluster is
 // held from the start, by its node, and gone once when it ends, waiting or not.
 func TestSubscriptionsThatWaitAreCounted(t *testing.T) {

@@ -212,7 +212,7 @@ func (d deliverer) Counted(c cluster.Channel, subscriptions int, number uint64) 
 	bus := d.node.bus()
 	if p != nil && bus != nil {
 		bus.Publish(cluster.Publication{Channel: c, Payload: frame.Payload(p.frame), Counted: number})
-		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions})
+		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions, Number: number})
 	}
 }
 

@@ -21,6 +21,7 @@ type Hook struct {
 	Data          string // client_event: JSON token as it was sent
 	SocketID      string // client_event: the sender
 	Subscriptions int    // subscription_count
+	Number        uint64 // subscription_count in a cluster: of two of a channel the higher is the later
 }
 
 // Names of webhook events.

@@ -100,7 +100,8 @@ type Event struct {
 	// there was none.
 	Data []byte
 
-	Count int // subscription_count
+	Count  int    // subscription_count
+	Number uint64 // subscription_count: becomes that of its Record
 }
 
 // payload is an event as receivers see it.

@@ -79,7 +79,11 @@ func (in *intake) publish(e *Event) {
 			return
 		}
 	}
-	in.route(e.Type, e.Channel, Record{ID: strings.Clone(e.ID), Event: body, At: now})
+	r := Record{ID: strings.Clone(e.ID), Event: body, At: now}
+	if e.Type == SubscriptionCount && e.Number != 0 {
+		r.Subject, r.Number = strings.Clone(e.Channel), e.Number
+	}
+	in.route(e.Type, e.Channel, r)
 }
 
 // hold keeps the event until its opposite comes or HoldBack is over. in.mu is

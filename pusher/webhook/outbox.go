@@ -30,6 +30,11 @@ type Record struct {
 	ID    string
 	Event json.RawMessage // the event as it stands in the body
 	At    time.Time       // when it was accepted, after any hold-back
+
+	// An Outbox that nodes share leaves a record out whose Number, unless it is 0, is
+	// lower than that of one of the same Subject which it took before.
+	Subject string
+	Number  uint64
 }
 
 // Outbox stands between the events that were accepted and the senders. The one

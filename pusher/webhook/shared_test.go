@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 )
 
 // numbered is an Outbox that names its events, as one that nodes share does.
@@ -35,6 +36,59 @@ func (q *numberedQueue) Peek(ctx context.Context, maxEvents, maxBytes int) ([]Re
 func (q *numberedQueue) Remove(n int) {
 	q.gone += n
 	q.Queue.Remove(n)
+}
+
+// noted is an Outbox that notes what is put.
+type noted struct {
+	*memory
+	put []Record
+}
+
+func (n *noted) Open(to Destination) (Queue, error) {
+	q, err := n.memory.Open(to)
+	return &notedQueue{q, n}, err
+}
+
+type notedQueue struct {
+	Queue
+	outbox *noted
+}
+
+func (q *notedQueue) Put(r Record) error {
+	q.outbox.put = append(q.outbox.put, r)
+	return q.Queue.Put(r)
+}
+
+// TestASharedOutboxIsToldTheNumbersOfCounts, also of those that waited in the Store.
+func TestASharedOutboxIsToldTheNumbersOfCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		outbox, store := &noted{memory: newMemory(10, 1000)}, &fakeStore{}
+		r := &receiver{t: t, answer: func(request, int) (int, error) { return http.StatusInternalServerError, nil }}
+		o := Options{Outbox: outbox, Store: store}
+		d := start(t, o, r, testApp("a", Hook{URL: testURL}))
+		channel := []byte("news")
+		d.Publish("a", Event{Type: SubscriptionCount, Channel: unsafe.String(&channel[0], len(channel)), Count: 5, Number: 7})
+		copy(channel, "gone")
+		d.Publish("a", Event{Type: SubscriptionCount, Channel: "alone", Count: 5})
+		d.Publish("a", occupied("news"))
+		want := []Record{{Subject: "news", Number: 7}, {}, {}}
+		check := func(when string) {
+			t.Helper()
+			if !slices.EqualFunc(outbox.put, want, func(a, b Record) bool { return a.Subject == b.Subject && a.Number == b.Number }) {
+				t.Errorf("%s: got %+v, want %+v", when, outbox.put, want)
+			}
+			outbox.put = nil
+		}
+		check("at once")
+		if err := closeNow(d); err != nil {
+			t.Error(err)
+		}
+		d = start(t, o, r, testApp("a", Hook{URL: testURL}))
+		check("from the store")
+		if err := closeNow(d); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestEventsOfASharedOutboxCarryTheirIDs(t *testing.T) {

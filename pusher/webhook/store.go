@@ -17,6 +17,10 @@ type Kept struct {
 	Type    EventType `json:"type,omitzero"`
 	Channel string    `json:"channel,omitempty"`
 	UserID  string    `json:"user_id,omitempty"`
+
+	// Of records that have them.
+	Subject string `json:"subject,omitempty"`
+	Number  uint64 `json:"number,omitempty"`
 }
 
 // Store carries events over a restart.

@@ -275,8 +275,17 @@ func (q *Queue) args(what string, count int) []string {
 	}
 	for _, r := range q.added[:q.adding] {
 		args = append(args, strconv.FormatInt(r.At.UnixMilli(), 10), string(r.Event), r.ID)
+		args = append(args, r.condition()...)
 	}
 	return args
+}
+
+// condition says to outboxScript when r is left out.
+func (r *Record) condition() []string {
+	if r.Number != 0 {
+		return []string{"newer", r.Subject, decimal(r.Number)}
+	}
+	return []string{""}
 }
 
 func (q *Queue) heard(events, bytes int, refused uint64) {
