@@ -104,6 +104,18 @@ type Event struct {
 	Number uint64 // subscription_count: becomes that of its Record
 }
 
+// condition is that of e's Record.
+func (e *Event) condition(o *Options) Condition {
+	switch {
+	case e.Type == SubscriptionCount && e.Number != 0:
+		return Condition{Subject: strings.Clone(e.Channel), Number: e.Number}
+	case e.Type == CacheMiss && o.CacheMissInterval > 0:
+		return Condition{Subject: strings.Clone(e.Channel), Once: o.CacheMissInterval}
+	default:
+		return Condition{}
+	}
+}
+
 // payload is an event as receivers see it.
 type payload struct {
 	Name     string          `json:"name"`

@@ -30,11 +30,15 @@ type Record struct {
 	ID    string
 	Event json.RawMessage // the event as it stands in the body
 	At    time.Time       // when it was accepted, after any hold-back
+	Condition
+}
 
-	// An Outbox that nodes share leaves a record out whose Number, unless it is 0, is
-	// lower than that of one of the same Subject which it took before.
-	Subject string
-	Number  uint64
+// Condition says when an Outbox that nodes share leaves a record out, because of what
+// it took before. The zero value is never; at most one of Number and Once is set.
+type Condition struct {
+	Subject string        `json:"subject,omitempty"` // what Number and Once are about
+	Number  uint64        `json:"number,omitempty"`  // left out after a higher number
+	Once    time.Duration `json:"once,omitempty"`    // left out within that time after another
 }
 
 // Outbox stands between the events that were accepted and the senders. The one

@@ -31,12 +31,16 @@ type Record struct {
 	entry string    // its place in the stream
 	Event []byte    // immutable
 	At    time.Time // to the millisecond
+	Condition
+}
 
-	// A record with a Number, which is not 0, is left out when one of the same Subject
-	// and a higher number was added before, by whichever node: it was overtaken. That is
-	// remembered of 8,192 subjects or more, for an hour.
+// Condition says when a record is left out, because of what whichever node added
+// before. The zero value is never; at most one of Number and Once is set. Both know the
+// last record of a Subject, for an hour and of 8,192 subjects of a Destination or more.
+type Condition struct {
 	Subject string
-	Number  uint64
+	Number  uint64        // left out after a higher number: it was overtaken
+	Once    time.Duration // left out within that time after another, by Redis' clock
 }
 
 // OutboxOptions bound an Outbox.

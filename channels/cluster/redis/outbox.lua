@@ -5,14 +5,15 @@
 --
 --   ''                      none
 --   newer SUBJECT NUMBER    none of the subject with a higher number was added
+--   once SUBJECT MS         none of the subject was added in that time before now
 --
 -- and an entry that does not meet it is left out. Beside the stream there are
 --
 --   :o         the node that sends, while its lease lasts
 --   :b         bytes of the events in the stream
 --   :n:NODE    number of the node's last call that added
---   :s0, :s1   condition and subject -> its number in the last entry that was added. One
---              of the two is being filled, the other is full or empty
+--   :s0, :s1   condition and subject -> number of the last entry that was added, or when
+--              it was, in ms. One of the two is being filled, the other is full or empty
 --
 -- Answers 1 when the node sends, entries and bytes in the stream, how many were
 -- refused, and the oldest entries as id, time, event and name in turn.
@@ -45,13 +46,25 @@ local function note(subject, number)
   end
 end
 
+local now
+local function milliseconds()
+  if not now then
+    local t = redis.call('TIME')
+    now = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return now
+end
+
 -- condition reads that at i. It returns whether it is met, what to note when the entry
 -- is added, if anything, and where the next entry begins.
 local function condition(i)
-  local kind, subject, number = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local kind, number = ARGV[i], ARGV[i + 2]
   if kind == '' then return true, nil, nil, i + 1 end
-  subject = kind .. ' ' .. subject
-  return tonumber(number) >= last(subject), subject, number, i + 3
+  local subject = kind .. ' ' .. ARGV[i + 1]
+  if kind == 'newer' then return tonumber(number) >= last(subject), subject, number, i + 3 end
+  local since = milliseconds() - last(subject)
+  -- Below 0 the clock stepped back, as after a failover.
+  return since < 0 or since >= tonumber(number), subject, string.format('%.0f', now), i + 3
 end
 
 local i = 9

@@ -411,3 +411,47 @@ func TestOutboxCallThatIsRepeatedChangesNothing(t *testing.T) {
 		t.Errorf("%d more are there", n)
 	}
 }
+
+func miss(text, channel string, once time.Duration) Record {
+	r := record(text)
+	r.Subject, r.Once = channel, once
+	return r
+}
+
+// aged has the outbox believe that what it has noted happened that much earlier.
+func (s *server) aged(q *Queue, age time.Duration) {
+	s.t.Helper()
+	s.list("EVAL", `for _, key in ipairs({KEYS[1] .. ':s0', KEYS[1] .. ':s1'}) do
+		for _, subject in ipairs(redis.call('HKEYS', key)) do redis.call('HINCRBY', key, subject, -ARGV[1]) end
+	end
+	return {}`, "1", q.key, strconv.FormatInt(age.Milliseconds(), 10))
+}
+
+// TestOutboxTakesACacheMissOnce: in an hour that begins with one that was taken, from
+// whichever node.
+func TestOutboxTakesACacheMissOnce(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	b, _ := join(t, s.options(t))
+	q, r := openQueue(t, a, OutboxOptions{}), openQueue(t, b, OutboxOptions{})
+	slow := miss("first", "x", time.Hour)
+	slow.At = slow.At.Add(-24 * time.Hour) // clocks of hosts do not matter
+	putRecords(t, q, slow)
+	putRecords(t, r, miss("second", "x", time.Hour), miss("other", "y", time.Hour), record("event"))
+	putRecords(t, q, miss("third", "x", time.Hour), count("x", 1)) // a count is another subject
+	s.aged(q, 59*time.Minute)
+	putRecords(t, r, miss("fourth", "x", time.Hour))
+	s.aged(q, time.Minute)
+	putRecords(t, q, miss("fifth", "x", time.Hour))
+	putRecords(t, r, miss("sixth", "x", time.Hour))
+	s.aged(q, -2*time.Hour) // the clock of Redis steps back
+	putRecords(t, r, miss("seventh", "x", time.Hour))
+	putRecords(t, q, miss("eighth", "x", time.Hour))
+	want := []string{"first", "other", "event", "x 1", "fifth", "seventh"}
+	if got := events(drain(t, q, len(want))); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := q.outbox.Dropped() + r.outbox.Dropped(); got != 0 {
+		t.Errorf("%d count as dropped, want none", got)
+	}
+}

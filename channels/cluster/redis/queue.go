@@ -275,17 +275,21 @@ func (q *Queue) args(what string, count int) []string {
 	}
 	for _, r := range q.added[:q.adding] {
 		args = append(args, strconv.FormatInt(r.At.UnixMilli(), 10), string(r.Event), r.ID)
-		args = append(args, r.condition()...)
+		args = append(args, r.Condition.args()...)
 	}
 	return args
 }
 
-// condition says to outboxScript when r is left out.
-func (r *Record) condition() []string {
-	if r.Number != 0 {
-		return []string{"newer", r.Subject, decimal(r.Number)}
+// args says it to outboxScript.
+func (c *Condition) args() []string {
+	switch {
+	case c.Number != 0:
+		return []string{"newer", c.Subject, decimal(c.Number)}
+	case c.Once > 0:
+		return []string{"once", c.Subject, strconv.FormatInt(c.Once.Milliseconds(), 10)}
+	default:
+		return []string{""}
 	}
-	return []string{""}
 }
 
 func (q *Queue) heard(events, bytes int, refused uint64) {

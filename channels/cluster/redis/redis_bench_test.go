@@ -402,7 +402,12 @@ func BenchmarkOutbox(b *testing.B) {
 		record func(i int) Record
 	}{
 		{"plain", func(int) Record { return Record{} }},
-		{"count", func(i int) Record { return Record{Subject: names[i%len(names)], Number: uint64(i + 1)} }},
+		{"count", func(i int) Record {
+			return Record{Condition: Condition{Subject: names[i%len(names)], Number: uint64(i + 1)}}
+		}},
+		{"miss", func(i int) Record {
+			return Record{Condition: Condition{Subject: names[i%len(names)], Once: time.Millisecond}}
+		}},
 	} {
 		b.Run(row.name, func(b *testing.B) { benchOutbox(b, row.record) })
 	}

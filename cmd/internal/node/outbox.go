@@ -45,13 +45,13 @@ func (q outboxQueue) Peek(ctx context.Context, maxEvents, maxBytes int) ([]webho
 func (q outboxQueue) Close() []webhook.Record { return webhookRecords(q.Queue.Close()) }
 
 func redisRecord(r webhook.Record) redis.Record {
-	return redis.Record{ID: r.ID, Event: r.Event, At: r.At, Subject: r.Subject, Number: r.Number}
+	return redis.Record{ID: r.ID, Event: r.Event, At: r.At, Condition: redis.Condition(r.Condition)}
 }
 
 func webhookRecords(records []redis.Record) []webhook.Record {
 	out := make([]webhook.Record, len(records))
 	for i, r := range records {
-		out[i] = webhook.Record{ID: r.ID, Event: r.Event, At: r.At, Subject: r.Subject, Number: r.Number}
+		out[i] = webhook.Record{ID: r.ID, Event: r.Event, At: r.At, Condition: webhook.Condition(r.Condition)}
 	}
 	return out
 }

@@ -19,8 +19,9 @@ func TestWebhooksAreHandedOnWhole(t *testing.T) {
 	}
 	whole(t, h)
 	whole(t, eventOf(h))
-	r := webhook.Record{ID: "1-2", Event: json.RawMessage("{}"), At: time.Unix(1, 0), Subject: "news", Number: 4}
+	r := webhook.Record{ID: "1-2", Event: json.RawMessage("{}"), At: time.Unix(1, 0), Condition: webhook.Condition{Subject: "news", Number: 4, Once: time.Second}}
 	whole(t, r)
+	whole(t, r.Condition)
 	if got := webhookRecords([]redis.Record{redisRecord(r)}); !reflect.DeepEqual(got, []webhook.Record{r}) {
 		t.Errorf("got %+v, want %+v", got, r)
 	}
