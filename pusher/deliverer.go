@@ -176,7 +176,7 @@ func (d deliverer) Decided(e cluster.Edge) {
 		return
 	}
 	if _, ok := userOf(e.Channel); !ok {
-		d.node.hook(a, Hook{ID: e.ID, Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
+		d.node.hook(a, Hook{ID: e.ID, Teller: e.Teller, Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
 	}
 }
 

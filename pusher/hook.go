@@ -14,6 +14,7 @@ type Webhooks interface {
 // Pusher: webhooks.
 type Hook struct {
 	ID            string // of an event that may be told twice, empty for others
+	Teller        string // of such an event: cluster.Edge.Teller
 	Name          string
 	Channel       string
 	UserID        string // member_added, member_removed, and client_event in presence channels

@@ -89,6 +89,7 @@ func (t EventType) interest() typeSet {
 // others are ignored. Publish keeps nothing of it.
 type Event struct {
 	ID      string // becomes that of its Record
+	Teller  string // becomes that of its Record
 	Type    EventType
 	Channel string
 
@@ -112,7 +113,7 @@ func (e *Event) condition(o *Options) Condition {
 	case e.Type == CacheMiss && o.CacheMissInterval > 0:
 		return Condition{Subject: strings.Clone(e.Channel), Once: o.CacheMissInterval}
 	default:
-		return Condition{}
+		return Condition{Teller: strings.Clone(e.Teller)}
 	}
 }
 

@@ -33,12 +33,13 @@ type Record struct {
 	Condition
 }
 
-// Condition says when an Outbox that nodes share leaves a record out, because of what
-// it took before. The zero value is never; at most one of Number and Once is set.
+// Condition says when an Outbox that nodes share leaves a record out. The zero value is
+// never; at most one of Number, Once and Teller is set.
 type Condition struct {
 	Subject string        `json:"subject,omitempty"` // what Number and Once are about
 	Number  uint64        `json:"number,omitempty"`  // left out after a higher number
 	Once    time.Duration `json:"once,omitempty"`    // left out within that time after another
+	Teller  string        `json:"teller,omitempty"`  // left out when that one's work fell to another, who tells it
 }
 
 // Outbox stands between the events that were accepted and the senders. The one

@@ -100,8 +100,8 @@ func TestASharedOutboxTellsACacheMissOnce(t *testing.T) {
 	}
 }
 
-// TestASharedOutboxIsToldTheNumbersOfCounts, also of those that waited in the Store.
-func TestASharedOutboxIsToldTheNumbersOfCounts(t *testing.T) {
+// TestASharedOutboxIsToldWhatItMayLeaveOut, also of what waited in the Store.
+func TestASharedOutboxIsToldWhatItMayLeaveOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		outbox, store := &noted{memory: newMemory(10, 1000)}, &fakeStore{}
 		r := &receiver{t: t, answer: func(request, int) (int, error) { return http.StatusInternalServerError, nil }}
@@ -112,7 +112,8 @@ func TestASharedOutboxIsToldTheNumbersOfCounts(t *testing.T) {
 		copy(channel, "gone")
 		d.Publish("a", Event{Type: SubscriptionCount, Channel: "alone", Count: 5})
 		d.Publish("a", occupied("news"))
-		want := []Condition{{Subject: "news", Number: 7}, {}, {}}
+		d.Publish("a", Event{ID: "1-2", Teller: "node:1", Type: MemberAdded, Channel: "presence-x", UserID: "u"})
+		want := []Condition{{Subject: "news", Number: 7}, {}, {}, {Teller: "node:1"}}
 		check := func(when string) {
 			t.Helper()
 			if got := outbox.conditions(); !slices.Equal(got, want) {

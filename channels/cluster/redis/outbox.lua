@@ -6,6 +6,7 @@
 --   ''                      none
 --   newer SUBJECT NUMBER    none of the subject with a higher number was added
 --   once SUBJECT MS         none of the subject was added in that time before now
+--   by INCARNATION          it was not fenced
 --
 -- and an entry that does not meet it is left out. Beside the stream there are
 --
@@ -14,9 +15,11 @@
 --   :n:NODE    number of the node's last call that added
 --   :s0, :s1   condition and subject -> number of the last entry that was added, or when
 --              it was, in ms. One of the two is being filled, the other is full or empty
+--   :f         incarnations that are fenced -> since when, see fence.lua
 --
 -- Answers 1 when the node sends, entries and bytes in the stream, how many were
--- refused, and the oldest entries as id, time, event and name in turn.
+-- refused, the incarnations of ARGV that are fenced, and the oldest entries as id, time,
+-- event and name in turn.
 local stream, node, lease, what = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local count, most, mostBytes, call = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local bytes = tonumber(redis.call('GET', stream .. ':b') or '0')
@@ -55,11 +58,21 @@ local function milliseconds()
   return now
 end
 
+local fences, fenced = {}, {} -- incarnation -> whether it is, and those that are
+local function isFenced(inc)
+  if fences[inc] == nil then
+    fences[inc] = redis.call('ZSCORE', stream .. ':f', inc) ~= false
+    if fences[inc] then fenced[#fenced + 1] = inc end
+  end
+  return fences[inc]
+end
+
 -- condition reads that at i. It returns whether it is met, what to note when the entry
 -- is added, if anything, and where the next entry begins.
 local function condition(i)
   local kind, number = ARGV[i], ARGV[i + 2]
   if kind == '' then return true, nil, nil, i + 1 end
+  if kind == 'by' then return not isFenced(ARGV[i + 1]), nil, nil, i + 2 end
   local subject = kind .. ' ' .. ARGV[i + 1]
   if kind == 'newer' then return tonumber(number) >= last(subject), subject, number, i + 3 end
   local since = milliseconds() - last(subject)
@@ -73,17 +86,22 @@ for _ = 1, tonumber(ARGV[8]) do
   i = i + 2
 end
 
-if i <= #ARGV and tonumber(redis.call('GET', stream .. ':n:' .. node) or '0') < tonumber(call) then
-  redis.call('SET', stream .. ':n:' .. node, call, 'EX', 3600)
+if i <= #ARGV then
+  -- Of a call that is repeated nothing is added, but its node must hear who is fenced:
+  -- the answer before was lost.
+  local fresh = tonumber(redis.call('GET', stream .. ':n:' .. node) or '0') < tonumber(call)
+  if fresh then redis.call('SET', stream .. ':n:' .. node, call, 'EX', 3600) end
   local entries = redis.call('XLEN', stream)
   while i <= #ARGV do
     local size = #ARGV[i + 1]
     local met, subject, number, after = condition(i + 3)
-    if met and entries < most and bytes + size <= mostBytes then
+    if not (fresh and met) then
+      -- Left out, or added by the call before.
+    elseif entries < most and bytes + size <= mostBytes then
       redis.call('XADD', stream, '*', 't', ARGV[i], 'e', ARGV[i + 1], 'n', ARGV[i + 2])
       entries, bytes = entries + 1, bytes + size
       if subject then note(subject, number) end
-    elseif met then
+    else
       refused = refused + 1
     end
     i = after
@@ -112,7 +130,7 @@ elseif owner == node or what == 'own' and not owner then
   redis.call('SET', stream .. ':o', node, 'PX', lease)
   owned = 1
 end
-local answer = {owned, entries, bytes, refused}
+local answer = {owned, entries, bytes, refused, fenced}
 if owned == 1 and count > 0 then
   for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+', 'COUNT', count)) do
     answer[#answer + 1] = entry[1]

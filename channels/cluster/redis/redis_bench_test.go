@@ -408,6 +408,7 @@ func BenchmarkOutbox(b *testing.B) {
 		{"miss", func(i int) Record {
 			return Record{Condition: Condition{Subject: names[i%len(names)], Once: time.Millisecond}}
 		}},
+		{"edge", func(int) Record { return Record{Condition: Condition{Teller: "0123456789abcdef:1"}} }},
 	} {
 		b.Run(row.name, func(b *testing.B) { benchOutbox(b, row.record) })
 	}

@@ -14,12 +14,12 @@ import (
 // TestWebhooksAreHandedOnWhole: no field is lost between the packages.
 func TestWebhooksAreHandedOnWhole(t *testing.T) {
 	h := pusher.Hook{
-		ID: "1-2", Name: pusher.HookSubscriptionCount, Channel: "news", UserID: "ann", Event: "client-x",
+		ID: "1-2", Teller: "node:1", Name: pusher.HookSubscriptionCount, Channel: "news", UserID: "ann", Event: "client-x",
 		Data: "1", SocketID: "1.2", Subscriptions: 3, Number: 4,
 	}
 	whole(t, h)
 	whole(t, eventOf(h))
-	r := webhook.Record{ID: "1-2", Event: json.RawMessage("{}"), At: time.Unix(1, 0), Condition: webhook.Condition{Subject: "news", Number: 4, Once: time.Second}}
+	r := webhook.Record{ID: "1-2", Event: json.RawMessage("{}"), At: time.Unix(1, 0), Condition: webhook.Condition{Subject: "news", Number: 4, Once: time.Second, Teller: "node:1"}}
 	whole(t, r)
 	whole(t, r.Condition)
 	if got := webhookRecords([]redis.Record{redisRecord(r)}); !reflect.DeepEqual(got, []webhook.Record{r}) {

@@ -186,6 +186,7 @@ func (w *webhooks) Publish(a *pusher.App, h pusher.Hook) {
 func eventOf(h pusher.Hook) webhook.Event {
 	return webhook.Event{
 		ID:       h.ID,
+		Teller:   h.Teller,
 		Type:     hookTypes[h.Name],
 		Channel:  h.Channel,
 		UserID:   h.UserID,
