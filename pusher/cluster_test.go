@@ -59,6 +59,44 @@ func TestCountsOfAClusterArePaced(t *testing.T) {
 	}
 }
 
+// hookList notes webhooks in the order they are told.
+type hookList struct{ hooks []Hook }
+
+func (l *hookList) Publish(_ *App, h Hook) { l.hooks = append(l.hooks, h) }
+
+// TestWebhooksOfCountsAreNumbered, whichever nodes tell: so that an outbox can leave out
+// what was overtaken.
+func TestWebhooksOfCountsAreNumbered(t *testing.T) {
+	var hooks hookList
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{SubscriptionCount: true}}, 2, 0, func(o *Options) { o.Webhooks = &hooks })
+	for range 6 { // at one node after the other
+		f.Open("k", "").Send(`{"event":"pusher:subscribe","data":{"channel":"room"}}`)
+		f.pump()
+	}
+	var n []uint64
+	for _, h := range hooks.hooks {
+		if h.Name == HookSubscriptionCount {
+			n = append(n, h.Number)
+		}
+	}
+	if len(n) != 6 || n[0] == 0 || !slices.IsSorted(n) || len(slices.Compact(n)) != 6 {
+		t.Errorf("got numbers %v, want 6 that rise", n)
+	}
+}
+
+// TestWebhooksOfEdgesNameWhoTellsThem, so that an outbox can leave out what fell to
+// another node.
+func TestWebhooksOfEdgesNameWhoTellsThem(t *testing.T) {
+	var hooks hookList
+	f := newFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s"}, 1, 0, func(o *Options) { o.Webhooks = &hooks })
+	c := cluster.Channel{App: "1", Name: "presence-a"}
+	f.nodes[0].node.Deliverer().Decided(cluster.Edge{Channel: c, Kind: cluster.MemberRemoved, Member: cluster.Member{ID: "ann"}, ID: "7-8", Teller: "node:1"})
+	want := []Hook{{ID: "7-8", Teller: "node:1", Name: HookMemberRemoved, Channel: "presence-a", UserID: "ann"}}
+	if !slices.Equal(hooks.hooks, want) {
+		t.Errorf("got %+v, want %+v", hooks.hooks, want)
+	}
+}
+
 // TestSubscriptionsThatWaitAreCounted: a subscription that waits for the cluster is
 // held from the start, by its node, and gone once when it ends, waiting or not.
 func TestSubscriptionsThatWaitAreCounted(t *testing.T) {

@@ -177,7 +177,7 @@ func (d deliverer) Decided(e cluster.Edge) {
 		return
 	}
 	if _, ok := userOf(e.Channel); !ok {
-		d.node.hook(a, Hook{ID: e.ID, Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
+		d.node.hook(a, Hook{ID: e.ID, Teller: e.Teller, Name: hooksOfEdges[e.Kind], Channel: e.Channel.Name, UserID: e.Member.ID})
 	}
 }
 
@@ -213,7 +213,7 @@ func (d deliverer) Counted(c cluster.Channel, subscriptions int, number uint64) 
 	bus := d.node.bus()
 	if p != nil && bus != nil {
 		bus.Publish(cluster.Publication{Channel: c, Payload: frame.Payload(p.frame), Counted: number})
-		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions})
+		d.node.hook(a, Hook{Name: HookSubscriptionCount, Channel: c.Name, Subscriptions: subscriptions, Number: number})
 	}
 }
 

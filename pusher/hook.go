@@ -14,6 +14,7 @@ type Webhooks interface {
 // Pusher: webhooks.
 type Hook struct {
 	ID            string // of an event that may be told twice, empty for others
+	Teller        string // of such an event: cluster.Edge.Teller
 	Name          string
 	Channel       string
 	UserID        string // member_added, member_removed, and client_event in presence channels
@@ -21,6 +22,7 @@ type Hook struct {
 	Data          string // client_event: JSON token as it was sent
 	SocketID      string // client_event: the sender
 	Subscriptions int    // subscription_count
+	Number        uint64 // subscription_count in a cluster: of two of a channel the higher is the later
 }
 
 // Names of webhook events.

@@ -76,6 +76,9 @@ type Edge struct {
 
 	// ID names an edge that Decided may be told twice; empty for others.
 	ID string
+
+	// Teller names the registration of the node that Decided tells such an edge.
+	Teller string
 }
 
 // Snapshot is a channel's state in the cluster after everything up to Seq.

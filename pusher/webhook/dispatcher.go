@@ -178,7 +178,7 @@ func (d *Dispatcher) Restore() error {
 		in, s := apps[k.AppID], d.senders[Destination{AppID: k.AppID, URL: k.URL}]
 		switch {
 		case s != nil:
-			s.accept(Record{Event: k.Event, At: k.At})
+			s.accept(Record{Event: k.Event, At: k.At, Condition: k.Condition})
 		case in != nil && k.URL == "" && (k.Type == ChannelVacated || k.Type == MemberRemoved):
 			in.restore(k)
 		default:
@@ -259,7 +259,7 @@ func (d *Dispatcher) Close(ctx context.Context) error {
 	d.kill()
 	for to, s := range d.senders {
 		for _, r := range s.left {
-			kept = append(kept, Kept{AppID: to.AppID, URL: to.URL, At: r.At, Event: r.Event})
+			kept = append(kept, Kept{AppID: to.AppID, URL: to.URL, At: r.At, Event: r.Event, Condition: r.Condition})
 		}
 	}
 	err := d.keep(kept)

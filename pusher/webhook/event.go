@@ -89,6 +89,7 @@ func (t EventType) interest() typeSet {
 // others are ignored. Publish keeps nothing of it.
 type Event struct {
 	ID      string // becomes that of its Record
+	Teller  string // becomes that of its Record
 	Type    EventType
 	Channel string
 
@@ -100,7 +101,20 @@ type Event struct {
 	// there was none.
 	Data []byte
 
-	Count int // subscription_count
+	Count  int    // subscription_count
+	Number uint64 // subscription_count: becomes that of its Record
+}
+
+// condition is that of e's Record.
+func (e *Event) condition(o *Options) Condition {
+	switch {
+	case e.Type == SubscriptionCount && e.Number != 0:
+		return Condition{Subject: strings.Clone(e.Channel), Number: e.Number}
+	case e.Type == CacheMiss && o.CacheMissInterval > 0:
+		return Condition{Subject: strings.Clone(e.Channel), Once: o.CacheMissInterval}
+	default:
+		return Condition{Teller: strings.Clone(e.Teller)}
+	}
 }
 
 // payload is an event as receivers see it.

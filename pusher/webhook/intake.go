@@ -74,12 +74,12 @@ func (in *intake) publish(e *Event) {
 		in.hold(e, body, now)
 		return
 	case e.Type == CacheMiss && o.CacheMissInterval > 0:
-		if !in.misses.first(e.Channel, now, o.CacheMissInterval) {
+		if !in.misses.first(e.Channel, now, o.missPause) {
 			in.d.deduplicated.Add(1)
 			return
 		}
 	}
-	in.route(e.Type, e.Channel, Record{ID: strings.Clone(e.ID), Event: body, At: now})
+	in.route(e.Type, e.Channel, Record{ID: strings.Clone(e.ID), Event: body, At: now, Condition: e.condition(o)})
 }
 
 // hold keeps the event until its opposite comes or HoldBack is over. in.mu is

@@ -36,7 +36,8 @@ type Options struct {
 	MaxHeldEvents int
 
 	// CacheMissInterval is the time in which a channel's cache_miss is told once,
-	// however many clients miss. Zero means 1 s, negative means off.
+	// however many clients miss, and in an Outbox that nodes share whichever nodes they
+	// are on. Zero means 1 s, negative means off.
 	CacheMissInterval time.Duration
 
 	Timeout time.Duration // of one request, from the dial to the answer's header; zero means 10 s
@@ -78,6 +79,7 @@ type Options struct {
 	// Logger gets drops and failing receivers at warn. Nil means slog.Default().
 	Logger *slog.Logger
 
+	missPause time.Duration     // in which one node puts no second cache_miss of a channel
 	transport http.RoundTripper // of tests
 }
 
@@ -131,8 +133,13 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	o.missPause = o.CacheMissInterval
 	if o.Outbox == nil {
 		o.Outbox = newMemory(o.MaxQueuedEvents, o.MaxQueuedBytes)
+	} else {
+		// It has the last word, and here only a flood is kept away: after a miss that
+		// the Outbox leaves out this node must not be silent for another interval.
+		o.missPause /= 4
 	}
 	return o, nil
 }

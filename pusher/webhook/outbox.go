@@ -30,6 +30,16 @@ type Record struct {
 	ID    string
 	Event json.RawMessage // the event as it stands in the body
 	At    time.Time       // when it was accepted, after any hold-back
+	Condition
+}
+
+// Condition says when an Outbox that nodes share leaves a record out. The zero value is
+// never; at most one of Number, Once and Teller is set.
+type Condition struct {
+	Subject string        `json:"subject,omitempty"` // what Number and Once are about
+	Number  uint64        `json:"number,omitempty"`  // left out after a higher number
+	Once    time.Duration `json:"once,omitempty"`    // left out within that time after another
+	Teller  string        `json:"teller,omitempty"`  // left out when that one's work fell to another, who tells it
 }
 
 // Outbox stands between the events that were accepted and the senders. The one

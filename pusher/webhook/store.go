@@ -14,9 +14,10 @@ type Kept struct {
 	Event json.RawMessage `json:"event"`
 
 	// Of events held back.
-	Type    EventType `json:"type,omitzero"`
-	Channel string    `json:"channel,omitempty"`
-	UserID  string    `json:"user_id,omitempty"`
+	Type      EventType `json:"type,omitzero"`
+	Channel   string    `json:"channel,omitempty"`
+	UserID    string    `json:"user_id,omitempty"`
+	Condition           // of its Record
 }
 
 // Store carries events over a restart.

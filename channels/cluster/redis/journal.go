@@ -41,6 +41,9 @@ type journal struct {
 	due     [buckets]time.Time  // when to look at a bucket's entries; zero: not at all
 	told    map[ledger][]string // entries to be forgotten
 	busy    bool                // a pipeline is under way
+
+	// disowned is the latest incarnation of this node that an Outbox refused to hear.
+	disowned uint64
 }
 
 // ledger is where an incarnation's entries of a bucket are.
@@ -72,6 +75,20 @@ func (j *journal) forget(l ledger, entry string) {
 	defer j.mu.Unlock()
 	j.told[l] = append(j.told[l], entry)
 	j.ring()
+}
+
+// disown has this node forget no more entries of an incarnation or those before it: an
+// Outbox has left out what was told of one, and whoever cleans up tells it.
+func (j *journal) disown(incarnation uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.disowned = max(j.disowned, incarnation)
+}
+
+func (j *journal) owns(l ledger) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return l.incarnation > j.disowned
 }
 
 // ring wakes run. j.mu is held.
@@ -178,6 +195,9 @@ func (j *journal) exchange(s *session, work map[ledger][]string) error {
 			}
 			stored = true
 		}
+		if !j.owns(l) {
+			continue
+		}
 		args := append([]string{
 			"", a.node, decimal(a.calls.Add(1)), strconv.Itoa(maxEntries), incarnationName{a.node, l.incarnation}.String(),
 		}, entries...)
@@ -223,6 +243,7 @@ func (a *Adapter) tellEntry(l ledger, entry string) {
 // tellNoted tells an edge of the journal and has it forgotten there.
 func (a *Adapter) tellNoted(topic uint32, epoch uint64, l ledger, e cluster.Edge) {
 	e.ID = strconv.Itoa(l.bucket) + "-" + decimal(e.Seq)
+	e.Teller = incarnationName{a.node, l.incarnation}.String()
 	entry := decimal(e.Seq) + string(byte(e.Kind)) + a.names.cid(topic, e.Channel) + e.Member.ID
 	a.tell(e.Channel, topic, epoch, e.Seq, false, func() {
 		a.deliverer.Decided(e)

@@ -314,7 +314,10 @@ func (a *Adapter) cleanUp(s *session) {
 			}
 			continue
 		}
-		err := a.purge(s.ctx, s, i.node, i.number)
+		err := a.fence(s, i)
+		if err == nil {
+			err = a.purge(s.ctx, s, i.node, i.number)
+		}
 		if errors.Is(err, errFenced) {
 			s.askRegister()
 			a.lease.giveUp(i) // another takes it over when the claim ends

@@ -12,6 +12,8 @@ import (
 	"time"
 )
 
+const maxFenceCalls = 64 // in one pipeline
+
 var (
 	// ErrQueueFull is Put's answer when an event would cross the queue's limits.
 	ErrQueueFull = errors.New("the queue is full")
@@ -31,6 +33,21 @@ type Record struct {
 	entry string    // its place in the stream
 	Event []byte    // immutable
 	At    time.Time // to the millisecond
+	Condition
+}
+
+// Condition says when a record is left out. The zero value is never; at most one of
+// Number, Once and Teller is set. Number and Once are about the last record of a Subject
+// that whichever node added, known for an hour and of 8,192 subjects of a Destination or
+// more.
+type Condition struct {
+	Subject string
+	Number  uint64        // left out after a higher number: it was overtaken
+	Once    time.Duration // left out within that time after another, by Redis' clock
+
+	// Teller is that of the cluster.Edge that the record tells: left out once another
+	// node begins to clean up after it, which then tells the edge.
+	Teller string
 }
 
 // OutboxOptions bound an Outbox.
@@ -110,6 +127,23 @@ func (o *queues) all() []*Queue {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.Collect(maps.Keys(o.open))
+}
+
+// fence has the outboxes leave out what an incarnation had to tell, which is about to be
+// cleaned up: were it only slow, its webhook of an edge could come after that of a later
+// one. What it has brought there before comes before everything that is told from now on.
+// It may be repeated, and the calls may change places.
+func (a *Adapter) fence(s *session, i incarnationName) error {
+	for open := range slices.Chunk(a.queues.all(), maxFenceCalls) {
+		calls := make([]call, len(open))
+		for j, q := range open {
+			calls[j] = call{fenceScript, q.key, []string{i.String()}}
+		}
+		if _, err := s.eval(s.ctx, calls); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // flushQueues returns when everything that was put before is in Redis.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -256,5 +257,201 @@ func TestOutboxThatClosesInAnOutageReturnsWhatItHolds(t *testing.T) {
 	put(t, q, "one", "two")
 	if got, want := events(q.Close()), []string{"one", "two"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func count(channel string, number uint64) Record {
+	r := record(fmt.Sprint(channel, " ", number))
+	r.Subject, r.Number = channel, number
+	return r
+}
+
+// exchanged has what was put added to the stream.
+func exchanged(t *testing.T, q *Queue) {
+	t.Helper()
+	for n := 1; n > 0; {
+		if _, err := q.exchange(t.Context(), "keep", 0); err != nil {
+			t.Fatal(err)
+		}
+		q.mu.Lock()
+		n = len(q.added)
+		q.mu.Unlock()
+	}
+}
+
+func putRecords(t *testing.T, q *Queue, list ...Record) {
+	t.Helper()
+	for _, r := range list {
+		if err := q.Put(r); err != nil {
+			t.Fatalf("put %s: %v", r.Event, err)
+		}
+	}
+	exchanged(t, q)
+}
+
+// TestOutboxLeavesOutWhatWasOvertaken: a node brings its count after a later one of
+// another node, be that sent already and the sending node another.
+func TestOutboxLeavesOutWhatWasOvertaken(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	b, _ := join(t, s.options(t))
+	q, r := openQueue(t, a, OutboxOptions{}), openQueue(t, b, OutboxOptions{})
+	// Numbers as they are: only in 16 digits do these differ.
+	const n = 1_796_074_000_000_000
+	putRecords(t, q, count("news", n+2), count("chat", n+5))
+	putRecords(t, r, count("news", n+1), record("other"), count("news", n+3))
+	putRecords(t, q, count("news", n+2), count("chat", n+6))
+	want := []string{fmt.Sprint("news ", n+2), fmt.Sprint("chat ", n+5), "other", fmt.Sprint("news ", n+3), fmt.Sprint("chat ", n+6)}
+	if got := events(drain(t, q, len(want))); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	q.Close()
+	putRecords(t, r, count("news", n), count("news", n+4))
+	if got, want := events(drain(t, r, 1)), []string{fmt.Sprint("news ", n+4)}; !slices.Equal(got, want) {
+		t.Errorf("sent by another: got %v, want %v", got, want)
+	}
+	if got := q.outbox.Dropped() + r.outbox.Dropped(); got != 0 {
+		t.Errorf("%d count as dropped, want none", got)
+	}
+}
+
+// TestOutboxThatIsFullForgetsNoCount: one that did not fit has overtaken nothing.
+func TestOutboxThatIsFullForgetsNoCount(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	b, _ := join(t, s.options(t))
+	q, r := openQueue(t, a, OutboxOptions{MaxEvents: 1}), openQueue(t, b, OutboxOptions{MaxEvents: 1})
+	putRecords(t, r, record("first"))
+	putRecords(t, q, count("news", 2))
+	if got := q.outbox.Dropped(); got != 1 {
+		t.Fatalf("%d were dropped, want 1", got)
+	}
+	drain(t, q, 1)
+	exchanged(t, q) // which deletes it
+	putRecords(t, q, count("news", 1))
+	if got, want := events(drain(t, q, 1)), []string{"news 1"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestOutboxRemembersABoundedNumberOfSubjects: at least the latest 8,192.
+func TestOutboxRemembersABoundedNumberOfSubjects(t *testing.T) {
+	const most = 8192 // maxSubjects of outboxScript
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	q := openQueue(t, a, OutboxOptions{MaxEvents: 1 << 20})
+	subjects := func() (n int) {
+		for _, key := range []string{":s0", ":s1"} {
+			n += len(s.list("HKEYS", q.key+key))
+		}
+		return n
+	}
+	for i := range 5 * most {
+		if err := q.Put(count(fmt.Sprint("chat", i), 2)); err != nil {
+			t.Fatal(err)
+		}
+		if i%most == most/2 { // whichever is being filled
+			exchanged(t, q)
+			for _, old := range []int{i, max(0, i-most+1)} {
+				before, _ := q.Size()
+				putRecords(t, q, count(fmt.Sprint("chat", old), 1))
+				if after, _ := q.Size(); after != before {
+					t.Errorf("after %d, the count of %d was forgotten", i, old)
+				}
+			}
+		}
+	}
+	exchanged(t, q)
+	if n := subjects(); n < most || n > 2*most {
+		t.Errorf("%d subjects are remembered, want %d to %d", n, most, 2*most)
+	}
+	for _, key := range []string{":s0", ":s1"} {
+		ttl := s.list("EVAL", "return {tostring(redis.call('TTL', KEYS[1]))}", "1", q.key+key)[0]
+		if seconds, _ := strconv.Atoi(ttl); seconds == -1 || seconds > 3600 {
+			t.Errorf("%s expires in %s s, want an hour at most", key, ttl)
+		}
+	}
+}
+
+// TestOutboxCallThatIsRepeatedChangesNothing: its answer was lost.
+func TestOutboxCallThatIsRepeatedChangesNothing(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	b, _ := join(t, s.options(t))
+	q, r := openQueue(t, a, OutboxOptions{}), openQueue(t, b, OutboxOptions{})
+	lost := func(list ...Record) (repeat func()) {
+		t.Helper()
+		q.turn <- struct{}{}
+		for _, r := range list {
+			if err := q.Put(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		session := a.session.Load()
+		if _, err := session.eval(t.Context(), []call{{outboxScript, q.key, q.args("keep", 0)}}); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			<-q.turn
+			exchanged(t, q)
+		}
+	}
+	repeat := lost(count("news", 2), count("news", 1), record("other"))
+	putRecords(t, r, count("news", 3))
+	repeat()
+	repeat = lost(count("chat", 1))
+	putRecords(t, r, count("chat", 3), count("chat", 2))
+	repeat()
+	want := []string{"news 2", "other", "news 3", "chat 1", "chat 3"}
+	if got := events(drain(t, q, len(want))); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	exchanged(t, q) // which deletes them
+	if n, _ := q.Size(); n != 0 {
+		t.Errorf("%d more are there", n)
+	}
+}
+
+func miss(text, channel string, once time.Duration) Record {
+	r := record(text)
+	r.Subject, r.Once = channel, once
+	return r
+}
+
+// aged has the outbox believe that what it has noted happened that much earlier.
+func (s *server) aged(q *Queue, age time.Duration) {
+	s.t.Helper()
+	s.list("EVAL", `for _, key in ipairs({KEYS[1] .. ':s0', KEYS[1] .. ':s1'}) do
+		for _, subject in ipairs(redis.call('HKEYS', key)) do redis.call('HINCRBY', key, subject, -ARGV[1]) end
+	end
+	return {}`, "1", q.key, strconv.FormatInt(age.Milliseconds(), 10))
+}
+
+// TestOutboxTakesACacheMissOnce: in an hour that begins with one that was taken, from
+// whichever node.
+func TestOutboxTakesACacheMissOnce(t *testing.T) {
+	s := startServer(t)
+	a, _ := join(t, s.options(t))
+	b, _ := join(t, s.options(t))
+	q, r := openQueue(t, a, OutboxOptions{}), openQueue(t, b, OutboxOptions{})
+	slow := miss("first", "x", time.Hour)
+	slow.At = slow.At.Add(-24 * time.Hour) // clocks of hosts do not matter
+	putRecords(t, q, slow)
+	putRecords(t, r, miss("second", "x", time.Hour), miss("other", "y", time.Hour), record("event"))
+	putRecords(t, q, miss("third", "x", time.Hour), count("x", 1)) // a count is another subject
+	s.aged(q, 59*time.Minute)
+	putRecords(t, r, miss("fourth", "x", time.Hour))
+	s.aged(q, time.Minute)
+	putRecords(t, q, miss("fifth", "x", time.Hour))
+	putRecords(t, r, miss("sixth", "x", time.Hour))
+	s.aged(q, -2*time.Hour) // the clock of Redis steps back
+	putRecords(t, r, miss("seventh", "x", time.Hour))
+	putRecords(t, q, miss("eighth", "x", time.Hour))
+	want := []string{"first", "other", "event", "x 1", "fifth", "seventh"}
+	if got := events(drain(t, q, len(want))); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := q.outbox.Dropped() + r.outbox.Dropped(); got != 0 {
+		t.Errorf("%d count as dropped, want none", got)
 	}
 }

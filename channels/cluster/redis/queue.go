@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -162,6 +163,9 @@ func (q *Queue) Close() []Record {
 	defer q.mu.Unlock()
 	q.ended = true
 	q.changed.Broadcast()
+	for i := range q.added {
+		q.added[i].Teller = "" // what counts as stored must not be left out later
+	}
 	return q.added
 }
 
@@ -236,12 +240,21 @@ func (q *Queue) exchange(ctx context.Context, what string, count int) ([]Record,
 	if err != nil {
 		return nil, err
 	}
-	if len(answer) < 4 || len(answer)%4 != 0 {
+	if len(answer)%4 != 1 || len(answer) < 5 {
 		return nil, fmt.Errorf("an answer of %d values is not understood", len(answer))
+	}
+	fenced, err := answer[4].AsStrSlice()
+	if err != nil {
+		return nil, err
+	}
+	// Before what they told counts as stored.
+	for _, teller := range fenced {
+		_, number, _ := strings.Cut(teller, ":")
+		a.journal.disown(seqOf(number))
 	}
 	q.heard(int(int64Of(answer[1])), int(int64Of(answer[2])), uint64(int64Of(answer[3])))
 	var records []Record
-	for i := 4; i < len(answer); i += 4 {
+	for i := 5; i < len(answer); i += 4 {
 		entry, _ := answer[i].ToString()
 		id, _ := answer[i+3].ToString()
 		if id == "" {
@@ -275,8 +288,23 @@ func (q *Queue) args(what string, count int) []string {
 	}
 	for _, r := range q.added[:q.adding] {
 		args = append(args, strconv.FormatInt(r.At.UnixMilli(), 10), string(r.Event), r.ID)
+		args = append(args, r.Condition.args()...)
 	}
 	return args
+}
+
+// args says it to outboxScript.
+func (c *Condition) args() []string {
+	switch {
+	case c.Number != 0:
+		return []string{"newer", c.Subject, decimal(c.Number)}
+	case c.Once > 0:
+		return []string{"once", c.Subject, strconv.FormatInt(c.Once.Milliseconds(), 10)}
+	case c.Teller != "":
+		return []string{"by", c.Teller}
+	default:
+		return []string{""}
+	}
 }
 
 func (q *Queue) heard(events, bytes int, refused uint64) {

@@ -390,6 +390,60 @@ func BenchmarkRestate(b *testing.B) {
 	}
 }
 
+// BenchmarkOutbox is webhook events that are put, read and removed, a call of outboxScript
+// for each 64; counts are of 20,000 channels in turn.
+func BenchmarkOutbox(b *testing.B) {
+	names := make([]string, 20_000)
+	for i := range names {
+		names[i] = fmt.Sprint("chat-room-", i)
+	}
+	for _, row := range []struct {
+		name   string
+		record func(i int) Record
+	}{
+		{"plain", func(int) Record { return Record{} }},
+		{"count", func(i int) Record {
+			return Record{Condition: Condition{Subject: names[i%len(names)], Number: uint64(i + 1)}}
+		}},
+		{"miss", func(i int) Record {
+			return Record{Condition: Condition{Subject: names[i%len(names)], Once: time.Millisecond}}
+		}},
+		{"edge", func(int) Record { return Record{Condition: Condition{Teller: "0123456789abcdef:1"}} }},
+	} {
+		b.Run(row.name, func(b *testing.B) { benchOutbox(b, row.record) })
+	}
+}
+
+func benchOutbox(b *testing.B, record func(i int) Record) {
+	s := startServer(b)
+	a := benchJoin(b, benchOptions(b, s), newListener())
+	q := a.Outbox(OutboxOptions{}).Open(receiver)
+	defer q.Close()
+	before := s.cpu()
+	b.ResetTimer()
+	for put := 0; put < b.N; {
+		left := min(maxAdded, b.N-put)
+		for range left {
+			r := record(put)
+			r.Event, r.At = benchPayload, time.Unix(1_700_000_000, 0)
+			if err := q.Put(r); err != nil {
+				b.Fatal(err)
+			}
+			put++
+		}
+		for left > 0 {
+			records, err := q.Peek(b.Context(), maxAdded, 1<<20)
+			if err != nil {
+				b.Fatal(err)
+			}
+			q.Remove(len(records))
+			left -= len(records)
+		}
+	}
+	b.StopTimer()
+	b.ReportMetric((s.cpu()-before)/float64(b.N), "redis-cpu-us/op")
+}
+
 // restating is a node with what it states, and how much of that was answered.
 type restating struct {
 	*listener

@@ -42,6 +42,9 @@ var describeSource string
 //go:embed outbox.lua
 var outboxSource string
 
+//go:embed fence.lua
+var fenceSource string
+
 var (
 	stateScript    = newScript(commonSource + stateSource)
 	purgeScript    = newScript(commonSource + purgeSource)
@@ -51,9 +54,10 @@ var (
 	journalScript  = newScript(commonSource + journalSource)
 	leaseScript    = newScript(leaseSource)
 	outboxScript   = newScript(outboxSource)
+	fenceScript    = newScript(fenceSource)
 	describeScript = newScript(describeSource)
 
-	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, journalScript, leaseScript, outboxScript, describeScript}
+	allScripts = []*script{stateScript, purgeScript, keepScript, snapshotScript, queryScript, journalScript, leaseScript, outboxScript, fenceScript, describeScript}
 )
 
 // script is a Lua script and the name under which Redis keeps it.

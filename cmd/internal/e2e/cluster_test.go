@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 const (
@@ -351,6 +352,39 @@ func TestClusterTellsWebhooksOnce(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%s was told %d times, want once; all:\n%s", want, n, strings.Join(got, "\n"))
 		}
+	}
+}
+
+// TestClusterTellsACacheMissOnce: clients of all nodes miss the event of a channel.
+func TestClusterTellsACacheMissOnce(t *testing.T) {
+	t.Parallel()
+	r, hooks := startRedis(t), startReceiver(t)
+	o := withHooks(t, nil, hooks.hook("/hook", nil))
+	var clients []*socket
+	for i := range 3 {
+		o.env = r.environment(map[string]string{"RESOUND_WEBHOOKS_STORE": filepath.Join(t.TempDir(), fmt.Sprint(i))})
+		clients = append(clients, open(t, start(t, o)))
+	}
+	begin := time.Now()
+	for _, k := range clients {
+		k.subscribe(t, "cache-price")
+	}
+	for i, k := range clients {
+		k.subscribe(t, fmt.Sprint("last", i))
+	}
+	for i := range clients { // each node's come in their order
+		hooks.expectEvent(t, hookOf("channel_occupied", fmt.Sprint("last", i)))
+	}
+	took := time.Since(begin)
+	n := 0
+	for _, event := range accepted(t, hooks.deliveries(t)) {
+		if sameJSON(event, hookOf("cache_miss", "cache-price")) {
+			n++
+		}
+	}
+	// Once a second, should the host be that busy.
+	if most := 1 + int(took/time.Second); n < 1 || n > most {
+		t.Errorf("cache_miss was told %d times within %s, want %d at most", n, took, most)
 	}
 }
 

@@ -27,7 +27,7 @@ func (o outbox) Open(to webhook.Destination) (webhook.Queue, error) {
 type outboxQueue struct{ *redis.Queue }
 
 func (q outboxQueue) Put(r webhook.Record) error {
-	switch err := q.Queue.Put(redis.Record{ID: r.ID, Event: r.Event, At: r.At}); {
+	switch err := q.Queue.Put(redisRecord(r)); {
 	case errors.Is(err, redis.ErrQueueFull):
 		return webhook.ErrQueueFull
 	case errors.Is(err, redis.ErrQueueClosed):
@@ -44,10 +44,14 @@ func (q outboxQueue) Peek(ctx context.Context, maxEvents, maxBytes int) ([]webho
 
 func (q outboxQueue) Close() []webhook.Record { return webhookRecords(q.Queue.Close()) }
 
+func redisRecord(r webhook.Record) redis.Record {
+	return redis.Record{ID: r.ID, Event: r.Event, At: r.At, Condition: redis.Condition(r.Condition)}
+}
+
 func webhookRecords(records []redis.Record) []webhook.Record {
 	out := make([]webhook.Record, len(records))
 	for i, r := range records {
-		out[i] = webhook.Record{ID: r.ID, Event: r.Event, At: r.At}
+		out[i] = webhook.Record{ID: r.ID, Event: r.Event, At: r.At, Condition: webhook.Condition(r.Condition)}
 	}
 	return out
 }

@@ -179,8 +179,14 @@ var hookTypes = map[string]webhook.EventType{
 
 // Publish queues an event. It copies what it keeps.
 func (w *webhooks) Publish(a *pusher.App, h pusher.Hook) {
-	w.dispatcher.Publish(a.ID, webhook.Event{
+	w.dispatcher.Publish(a.ID, eventOf(h))
+}
+
+// eventOf returns the event of a hook, with views where the hook has some.
+func eventOf(h pusher.Hook) webhook.Event {
+	return webhook.Event{
 		ID:       h.ID,
+		Teller:   h.Teller,
 		Type:     hookTypes[h.Name],
 		Channel:  h.Channel,
 		UserID:   h.UserID,
@@ -188,7 +194,8 @@ func (w *webhooks) Publish(a *pusher.App, h pusher.Hook) {
 		SocketID: h.SocketID,
 		Data:     unsafe.Slice(unsafe.StringData(h.Data), len(h.Data)),
 		Count:    h.Subscriptions,
-	})
+		Number:   h.Number,
+	}
 }
 
 // restore takes in what another process kept when it ended.
