@@ -275,9 +275,14 @@ func TestStatingAgainDuringThePurge(t *testing.T) {
 		unlocked(t, other, "cleaned up", func() bool {
 			return len(s.list("ZRANGE", root+":claims", "0", "-1")) == 0 && len(s.list("ZRANGE", root+":leases", "0", "-1")) == 2
 		})
-		rows, err := a.Channels(t.Context(), "app", "presence-", 2*channels)
-		if err != nil || len(rows) != channels {
-			t.Fatalf("%d channels, %v; want %d", len(rows), err, channels)
+		var rows []cluster.NamedOccupancy
+		unlocked(t, l, "no node is missing", func() bool {
+			var err error
+			rows, err = a.Channels(t.Context(), "app", "presence-", 2*channels)
+			return err == nil
+		})
+		if len(rows) != channels {
+			t.Fatalf("%d channels, want %d", len(rows), channels)
 		}
 		for _, row := range rows {
 			if row.Subscriptions != users || row.Users != users {
