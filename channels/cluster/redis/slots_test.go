@@ -1,0 +1,310 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"resound/channels/cluster"
+)
+
+// slotOfChannel returns the slot in which a channel lives, in words of Redis.
+func slotOfChannel(a *Adapter, c cluster.Channel) string {
+	return fmt.Sprint(slotOfTag(a.names.base[bucketOf(a.names.topic(c))]))
+}
+
+// owner returns the server that has a slot, and another one.
+func owner(t *testing.T, servers []*server, slot string) (from, to *server) {
+	t.Helper()
+	for i := range 100_000 {
+		tag := fmt.Sprintf("{%d}", i)
+		if fmt.Sprint(slotOfTag(tag)) != slot {
+			continue
+		}
+		for j, s := range servers {
+			c := s.client()
+			// Only the owner takes a message.
+			err := c.Do(context.Background(), c.B().Spublish().Channel(tag).Message("").Build()).Error()
+			c.Close()
+			if err == nil {
+				return s, servers[(j+1)%len(servers)]
+			}
+		}
+	}
+	t.Fatalf("nobody has slot %s", slot)
+	return nil, nil
+}
+
+// move gives a slot to another server, keys and all.
+func move(t *testing.T, servers []*server, slot string) {
+	t.Helper()
+	from, to := owner(t, servers, slot)
+	beginMove(slot, from, to)
+	endMove(servers, slot, from, to)
+}
+
+func beginMove(slot string, from, to *server) {
+	to.do("CLUSTER", "SETSLOT", slot, "IMPORTING", from.text("CLUSTER", "MYID"))
+	from.do("CLUSTER", "SETSLOT", slot, "MIGRATING", to.text("CLUSTER", "MYID"))
+}
+
+// endMove fails when a key was made at the new server already, as REPLACE is not said.
+func endMove(servers []*server, slot string, from, to *server) {
+	for {
+		keys := from.list("CLUSTER", "GETKEYSINSLOT", slot, "100")
+		if len(keys) == 0 {
+			break
+		}
+		from.do(append([]string{"MIGRATE", "127.0.0.1", fmt.Sprint(to.port), "", "0", "5000", "KEYS"}, keys...)...)
+	}
+	assign(servers, slot, to)
+}
+
+// assign says to all that a server has a slot, to that server first.
+func assign(servers []*server, slot string, to *server) {
+	id := to.text("CLUSTER", "MYID")
+	to.do("CLUSTER", "SETSLOT", slot, "NODE", id)
+	for _, s := range servers {
+		if s != to {
+			s.do("CLUSTER", "SETSLOT", slot, "NODE", id)
+		}
+	}
+}
+
+// clusterOptions have timeouts longer than what a test does while a slot moves.
+func clusterOptions(t *testing.T, servers []*server) Options {
+	o := testOptions(t)
+	o.Mode, o.Addresses, o.Timeout = Cluster, []string{servers[1].address()}, 10*time.Second
+	return o
+}
+
+// roster is a listener that keeps the members of the channel that it watches.
+type roster struct {
+	*listener
+	members map[string]bool
+	seq     uint64
+}
+
+func newRoster() *roster { return &roster{listener: newListener(), members: make(map[string]bool)} }
+
+func (r *roster) Watched(c cluster.Channel, s *cluster.Snapshot) {
+	r.note(func() {
+		r.watched[c.Name]++
+		clear(r.members)
+		for _, m := range s.Members {
+			r.members[m.ID] = true
+		}
+		r.seq = s.Seq
+	})
+}
+
+func (r *roster) Edge(e cluster.Edge) {
+	r.note(func() {
+		if e.Seq <= r.seq {
+			r.members["told out of order"] = true
+		}
+		r.seq = e.Seq
+		switch e.Kind {
+		case cluster.MemberAdded:
+			r.members[e.Member.ID] = true
+		case cluster.MemberRemoved:
+			delete(r.members, e.Member.ID)
+		}
+	})
+}
+
+// has reports whether these are the members.
+func (r *roster) has(users ...string) bool {
+	for _, user := range users {
+		if !r.members[user] {
+			return false
+		}
+	}
+	return len(r.members) == len(users)
+}
+
+// moving is a channel of a Redis Cluster, with one node that watches it and one that
+// states.
+type moving struct {
+	channel  cluster.Channel
+	watching *Adapter
+	stating  *Adapter
+	seen     *roster
+	own      *listener
+	users    []string // present through stating
+}
+
+func newMoving(t *testing.T, o Options) *moving {
+	m := &moving{channel: named("presence-room"), watching: newAdapter(t, o), seen: newRoster()}
+	m.seen.onRestate = func() { m.watching.Watch(m.channel, true) }
+	if err := m.watching.Start(t.Context(), m.seen); err != nil {
+		t.Fatal(err)
+	}
+	m.stating, m.own = join(t, o)
+	m.own.onRestate = func() {
+		var users []string
+		m.own.note(func() { users = slices.Clone(m.users) })
+		for _, id := range users {
+			m.stating.Seat(m.channel, user(id))
+		}
+		m.stating.Hold(m.channel, len(users), false)
+	}
+	m.seen.onRestate()
+	m.seen.until(t, "watched", func() bool { return m.seen.watched[m.channel.Name] == 1 })
+	m.come("ann")
+	m.come("cid")
+	m.seen.until(t, "ann and cid", func() bool { return m.seen.has("ann", "cid") })
+	return m
+}
+
+func (m *moving) come(id string) {
+	m.own.note(func() { m.users = append(m.users, id) })
+	m.stating.Seat(m.channel, user(id))
+	m.stating.Hold(m.channel, len(m.users), false)
+}
+
+func (m *moving) leave(id string) {
+	m.own.note(func() { m.users = slices.DeleteFunc(m.users, func(u string) bool { return u == id }) })
+	m.stating.Unseat(m.channel, id)
+	m.stating.Hold(m.channel, len(m.users), false)
+}
+
+// right checks what Redis says.
+func (m *moving) right(t *testing.T, users ...string) {
+	t.Helper()
+	members, err := m.watching.Members(t.Context(), m.channel)
+	var got []string
+	for _, member := range members {
+		got = append(got, member.ID)
+	}
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, users) {
+		t.Errorf("members: %v, %v; want %v", got, err, users)
+	}
+	q, err := m.watching.Channel(t.Context(), m.channel)
+	if err != nil || q.Subscriptions != len(users) || q.Users != len(users) {
+		t.Errorf("channel: %+v, %v; want %d of each", q, err, len(users))
+	}
+	m.own.note(func() {
+		occupied := 0
+		for _, e := range m.own.decided {
+			if e.Kind == cluster.Occupied {
+				occupied++
+			}
+		}
+		if occupied != 1 {
+			t.Errorf("occupied was decided %d times", occupied)
+		}
+	})
+}
+
+// refusals is how many calls were refused because a slot moves.
+func refusals(servers []*server) (n int) {
+	for _, s := range servers {
+		_, rest, _ := strings.Cut(s.text("INFO", "errorstats"), "errorstat_TRYAGAIN:count=")
+		count, _, _ := strings.Cut(rest, "\r")
+		more, _ := strconv.Atoi(count)
+		n += more
+	}
+	return n
+}
+
+func TestMastersOfARedisClusterChange(t *testing.T) {
+	servers := startCluster(t)
+
+	t.Run("statements wait while a slot moves", func(t *testing.T) {
+		m := newMoving(t, clusterOptions(t, servers))
+		slot := slotOfChannel(m.watching, m.channel)
+		from, to := owner(t, servers, slot)
+		before := refusals(servers)
+		beginMove(slot, from, to)
+		m.leave("cid")
+		m.come("bob")
+		m.stating.Publish(cluster.Publication{Channel: m.channel, Payload: []byte("kept"), Keep: time.Minute})
+		unlocked(t, m.own, "refused", func() bool { return refusals(servers) > before })
+		endMove(servers, slot, from, to)
+		m.seen.until(t, "told", func() bool {
+			return m.seen.has("ann", "bob") && slices.Contains(m.seen.delivered[m.channel.Name], "kept")
+		})
+		m.right(t, "ann", "bob")
+	})
+
+	t.Run("webhooks wait while a slot moves", func(t *testing.T) {
+		a, l := join(t, clusterOptions(t, servers))
+		q := openQueue(t, a, OutboxOptions{})
+		put(t, q, "one")
+		drain(t, q, 1) // the empty stream stays
+		slot := fmt.Sprint(slotOfTag(q.key[:strings.IndexByte(q.key, '}')+1]))
+		from, to := owner(t, servers, slot)
+		before := refusals(servers)
+		beginMove(slot, from, to)
+		put(t, q, "two", "three")
+		unlocked(t, l, "refused", func() bool { return refusals(servers) > before })
+		endMove(servers, slot, from, to)
+		if got, want := events(drain(t, q, 2)), []string{"two", "three"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+
+	t.Run("people come and go while slots move", func(t *testing.T) {
+		a, l := join(t, clusterOptions(t, servers))
+		const channels, users, rounds = 8, 5, 3
+		room := func(i int) cluster.Channel { return named(fmt.Sprint("presence-", i)) }
+		last := func() {
+			for i := range channels {
+				a.Hold(room(i), 2, false)
+				a.Seat(room(i), user("last"))
+				for u := range users {
+					a.Unseat(room(i), fmt.Sprint("user", u))
+				}
+			}
+		}
+		l.onRestate = last
+		moved, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			for n := 0; ; n++ {
+				select {
+				case <-moved:
+					return
+				default:
+				}
+				for i := range channels {
+					a.Hold(room(i), 1+n%3, false)
+					a.Seat(room(i), user(fmt.Sprint("user", n%users)))
+					a.Unseat(room(i), fmt.Sprint("user", (n+3)%users))
+				}
+				for i := range a.flushers {
+					_ = a.flushers[i].wait(t.Context(), a.session.Load())
+				}
+			}
+		}()
+		for range rounds {
+			for i := range channels {
+				move(t, servers, slotOfChannel(a, room(i)))
+			}
+		}
+		close(moved)
+		<-done
+		last()
+		var rows []cluster.NamedOccupancy
+		for i := range channels {
+			rows = append(rows, cluster.NamedOccupancy{Name: room(i).Name, Occupancy: cluster.Occupancy{Subscriptions: 2, Users: 1}})
+		}
+		unlocked(t, l, "all is right", func() bool {
+			got, err := a.Channels(t.Context(), "app", "presence-", 2*channels)
+			slices.SortFunc(got, func(a, b cluster.NamedOccupancy) int { return strings.Compare(a.Name, b.Name) })
+			return err == nil && slices.Equal(got, rows)
+		})
+		if n := edges(cluster.Occupied, l); n > channels {
+			t.Errorf("%d channels were occupied %d times", channels, n)
+		}
+		if n := a.Stats().Reconnect; n != 0 {
+			t.Errorf("redis was lost %d times", n)
+		}
+	})
+}
