@@ -14,6 +14,9 @@ import (
 // linkCheckInterval is how often a link makes sure that it still leads to a master.
 const linkCheckInterval = 5 * time.Second
 
+// maxSlotsAsked is how many silent servers may be asked for the slots within a timeout.
+const maxSlotsAsked = 4
+
 // link is a connection that carries subscriptions to one server.
 type link struct {
 	address string // empty unless in a Cluster
@@ -87,38 +90,30 @@ func (ls *links) openWithin(timeout time.Duration) error {
 // one that of the root.
 func (ls *links) addresses(ctx context.Context) ([]string, error) {
 	addresses := make([]string, buckets+1)
-	if ls.session.publish != "SPUBLISH" {
+	if !ls.sharded() {
 		return addresses, nil
 	}
-	ranges, err := ls.session.client.Do(ctx, ls.session.client.B().ClusterSlots().Build()).ToArray()
+	slots, err := askSlots(ctx, ls.session.client, "", ls.session.timeout/maxSlotsAsked)
 	if err != nil {
 		return nil, err
 	}
-	masters := make([]string, 16384)
-	for _, r := range ranges {
-		parts, err := r.ToArray()
-		if err != nil || len(parts) < 3 {
-			return nil, errors.New("the answer to cluster slots is not understood")
-		}
-		master, err := parts[2].ToArray()
-		if err != nil || len(master) < 2 {
-			return nil, errors.New("the answer to cluster slots is not understood")
-		}
-		host, _ := master[0].ToString()
-		address := fmt.Sprintf("%s:%d", host, int64Of(master[1]))
-		for slot := max(int64Of(parts[0]), 0); slot <= int64Of(parts[1]) && slot < 16384; slot++ {
-			masters[slot] = address
-		}
+	for b := range addresses {
+		addresses[b] = slots[slotOfTag(ls.tag(b))]
 	}
-	n := ls.bus.adapter.names
-	for b := range buckets {
-		addresses[b] = masters[n.slotOf(b)]
-	}
-	addresses[buckets] = masters[slotOfTag(n.root)]
 	if slices.Contains(addresses, "") {
 		return nil, errors.New("slots of the cluster are not covered")
 	}
 	return addresses, nil
+}
+
+func (ls *links) sharded() bool { return ls.session.publish == "SPUBLISH" }
+
+// tag is the key of a place in addresses.
+func (ls *links) tag(b int) string {
+	if b == buckets {
+		return ls.bus.adapter.names.root
+	}
+	return ls.bus.adapter.names.base[b]
 }
 
 // connect makes one link.
@@ -294,13 +289,12 @@ func (ls *links) commands(l *link, command string, ids []uint32) rueidis.Command
 }
 
 func (ls *links) command(l *link, command, topic string) rueidis.Completed {
-	sharded := ls.session.publish == "SPUBLISH"
 	switch {
-	case command == "SUBSCRIBE" && sharded:
+	case command == "SUBSCRIBE" && ls.sharded():
 		return l.client.B().Ssubscribe().Channel(topic).Build()
 	case command == "SUBSCRIBE":
 		return l.client.B().Subscribe().Channel(topic).Build()
-	case sharded:
+	case ls.sharded():
 		return l.client.B().Sunsubscribe().Channel(topic).Build()
 	default:
 		return l.client.B().Unsubscribe().Channel(topic).Build()

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -307,4 +308,47 @@ func TestMastersOfARedisClusterChange(t *testing.T) {
 			t.Errorf("redis was lost %d times", n)
 		}
 	})
+}
+
+// await looks until something is so that no adapter tells.
+func await(t *testing.T, otherwise string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); {
+		if time.Now().After(deadline) {
+			t.Fatal(otherwise)
+		}
+		time.Sleep(20 * time.Millisecond) // Redis Cluster gossips ten times a second
+	}
+}
+
+// reaches checks that an adapter finds its way to every master.
+func reaches(t *testing.T, servers []*server) {
+	t.Helper()
+	a, l := join(t, clusterOptions(t, servers))
+	if a.Stats().Degraded {
+		t.Fatal("the client reaches the cluster, the adapter does not")
+	}
+	for i := range 30 { // some for each
+		c := named(fmt.Sprint("chat", i))
+		a.Watch(c, false)
+		l.until(t, "watched", func() bool { return l.watched[c.Name] == 1 })
+	}
+}
+
+func TestEndpointsOfARedisClusterWithoutAHost(t *testing.T) {
+	servers := startCluster(t, "--cluster-preferred-endpoint-type", "unknown-endpoint")
+	reaches(t, servers)
+}
+
+func TestEndpointsOfARedisClusterOverIPv6(t *testing.T) {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skip("there is no IPv6 here")
+	}
+	l.Close()
+	servers := startCluster(t, "--bind", "127.0.0.1", "::1", "--cluster-announce-ip", "::1")
+	for _, s := range servers {
+		await(t, "the endpoints are not told", func() bool { return strings.Count(s.do("CLUSTER", "SLOTS"), `"::1"`) == 3 })
+	}
+	reaches(t, servers)
 }
