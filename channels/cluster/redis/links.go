@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -22,6 +24,8 @@ type link struct {
 	address string // empty unless in a Cluster
 	client  rueidis.DedicatedClient
 	release func()
+	dropped atomic.Bool // closed by this node
+	slots   uint64      // sum of the slotMap that the server told last
 }
 
 // links are the connections of a bus: one, or one for each master of a Cluster.
@@ -33,15 +37,24 @@ type links struct {
 	buckets [buckets]*link
 	root    *link             // the one of the topic of all nodes
 	opened  bool              // all links were there once
-	servers map[string]string // address -> run id, of servers seen in this session
+	servers map[string]string // address -> run id, of the masters as of open
 	leaving map[string]bool   // topics being unsubscribed; guarded by bus.mu
+
+	// Slots of a Cluster move from one master to another.
+	stale bool   // open must look who has what: a server has refused a topic
+	knows string // address of the server that has it, if that one told
+	moved bool   // buckets are at other servers than when this node registered
 }
 
 func newLinks(b *bus, s *session) *links {
 	return &links{bus: b, session: s, servers: make(map[string]string), leaving: make(map[string]bool)}
 }
 
-// open makes every link that is missing.
+// of returns the link of a topic.
+func (ls *links) of(topic uint32) *link { return ls.buckets[bucketOf(topic)] }
+
+// open makes every link that is missing, and drops those to servers that are masters
+// of nothing any more: such a one may lack what was said meanwhile when it is back.
 func (ls *links) open() error {
 	ctx, cancel := context.WithTimeout(ls.session.ctx, ls.session.timeout)
 	defer cancel()
@@ -49,28 +62,37 @@ func (ls *links) open() error {
 	if err != nil {
 		return err
 	}
-	links := make(map[string]*link)
+	links, fresh := make(map[string]*link), make(map[*link]bool)
 	for _, l := range ls.live {
 		links[l.address] = l
 	}
-	for _, address := range addresses {
+	for b, address := range addresses {
 		if links[address] != nil {
 			continue
 		}
-		l, err := ls.connect(ctx, address)
+		l, err := ls.connect(ctx, address, b)
 		if err != nil {
 			return err
 		}
-		links[address] = l
+		links[address], fresh[l] = l, true
 		ls.live = append(ls.live, l)
 	}
 	for b := range ls.buckets {
-		ls.buckets[b] = links[addresses[b]]
+		before, l := ls.buckets[b], links[addresses[b]]
+		// For a fresh one meet has seen to it.
+		ls.moved = ls.moved || ls.opened && before.address != l.address && !fresh[l]
+		ls.buckets[b] = l
 	}
 	if err := ls.joinAll(ctx, links[addresses[buckets]]); err != nil {
 		return err
 	}
-	ls.opened = true
+	for _, l := range slices.Clone(ls.live) {
+		if !slices.Contains(addresses, l.address) {
+			ls.drop(l)
+		}
+	}
+	maps.DeleteFunc(ls.servers, func(address, _ string) bool { return !slices.Contains(addresses, address) })
+	ls.opened, ls.stale, ls.knows = true, false, ""
 	return nil
 }
 
@@ -93,7 +115,7 @@ func (ls *links) addresses(ctx context.Context) ([]string, error) {
 	if !ls.sharded() {
 		return addresses, nil
 	}
-	slots, err := askSlots(ctx, ls.session.client, "", ls.session.timeout/maxSlotsAsked)
+	slots, err := askSlots(ctx, ls.session.client, ls.knows, ls.session.timeout/maxSlotsAsked)
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +138,17 @@ func (ls *links) tag(b int) string {
 	return ls.bus.adapter.names.base[b]
 }
 
-// connect makes one link.
-func (ls *links) connect(ctx context.Context, address string) (*link, error) {
+// connect makes one link, to the master of that place in addresses.
+func (ls *links) connect(ctx context.Context, address string, b int) (*link, error) {
 	client := ls.session.client
 	if address != "" {
 		var known bool
-		if client, known = client.Nodes()[address]; !known {
+		if client, known = ls.session.client.Nodes()[address]; !known {
+			// The client learns of a new server when it is sent there.
+			_ = ls.session.client.Do(ctx, ls.session.client.B().Exists().Key(ls.tag(b)).Build()).Error()
+			client, known = ls.session.client.Nodes()[address]
+		}
+		if !known {
 			return nil, fmt.Errorf("server %s of the cluster is not known yet", address)
 		}
 	}
@@ -138,7 +165,9 @@ func (ls *links) connect(ctx context.Context, address string) (*link, error) {
 	ls.session.spawn(func() {
 		select {
 		case <-lost:
-			ls.bus.report(l)
+			if !l.dropped.Load() {
+				ls.bus.report(l)
+			}
 		case <-ls.session.ctx.Done():
 		}
 	})
@@ -172,6 +201,7 @@ func (ls *links) joinAll(ctx context.Context, root *link) error {
 		return nil
 	}
 	if err := root.client.Do(ctx, ls.command(root, "SUBSCRIBE", ls.bus.adapter.names.allName())).Error(); err != nil {
+		ls.refused(err)
 		return err
 	}
 	ls.root = root
@@ -206,6 +236,7 @@ func (ls *links) drop(l *link) bool {
 	if i < 0 {
 		return false
 	}
+	l.dropped.Store(true)
 	ls.live = slices.Delete(ls.live, i, i+1)
 	if ls.root == l {
 		ls.root = nil
@@ -222,26 +253,43 @@ func (ls *links) close() {
 }
 
 // subscribe sets topic.subscribed of those that were confirmed. A link that does
-// not subscribe is reported.
+// not answer is reported; one that refuses is as good as before for other topics.
 func (ls *links) subscribe(ctx context.Context, ids []uint32, topics map[uint32]*topic) (failure error) {
 	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
 	defer cancel()
-	for l, mine := range ls.byLink(ids, func(id uint32) *link { return ls.buckets[bucketOf(id)] }) {
+	for l, mine := range ls.byLink(ids, ls.of) {
+		lost := false
 		for i, result := range l.client.DoMulti(ctx, ls.commands(l, "SUBSCRIBE", mine)...) {
 			if err := result.Error(); err != nil {
 				failure = err
+				lost = !ls.refused(err) || lost
 				continue
 			}
 			topics[mine[i]].subscribed = l
 		}
-		if failure != nil {
+		if lost {
 			ls.bus.report(l)
 		}
 	}
 	return failure
 }
 
-// unsubscribe ends subscriptions. A link that does not do so is reported.
+// refused reports whether err is a server's answer, and has open look where the topic
+// is now.
+func (ls *links) refused(err error) bool {
+	reply, answered := rueidis.IsRedisErr(err)
+	if !answered {
+		return false
+	}
+	ls.stale = true
+	if address, moved := reply.IsMoved(); moved {
+		ls.knows = address
+	}
+	return true
+}
+
+// unsubscribe ends subscriptions. A link that does not answer is reported; one that
+// refuses has ended them, as the topic is another server's.
 func (ls *links) unsubscribe(ctx context.Context, ids []uint32, topics map[uint32]*topic) {
 	if len(ids) == 0 {
 		return
@@ -252,7 +300,8 @@ func (ls *links) unsubscribe(ctx context.Context, ids []uint32, topics map[uint3
 	defer ls.expect(ids, false)
 	for l, mine := range ls.byLink(ids, func(id uint32) *link { return topics[id].subscribed }) {
 		for _, result := range l.client.DoMulti(ctx, ls.commands(l, "UNSUBSCRIBE", mine)...) {
-			if result.Error() != nil {
+			err := result.Error()
+			if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
 				ls.bus.report(l)
 				break
 			}
@@ -302,11 +351,15 @@ func (ls *links) command(l *link, command, topic string) rueidis.Completed {
 }
 
 // check reports links to servers that are not masters any more: a demoted one
-// stays connected and falls silent only later.
+// stays connected and falls silent only later. And it looks whether slots have moved.
 func (ls *links) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
 	defer cancel()
+	quiet := true // no slot has moved since the last check
 	for _, l := range ls.live {
+		if ls.sharded() {
+			quiet = ls.checkSlots(ctx, l) && quiet
+		}
 		role, err := l.client.Do(ctx, l.client.B().Role().Build()).ToArray()
 		if err != nil || len(role) == 0 {
 			continue // not allowed to ask; a lost connection reports itself
@@ -315,4 +368,27 @@ func (ls *links) check(ctx context.Context) {
 			ls.bus.report(l)
 		}
 	}
+	if ls.moved && quiet && !ls.stale {
+		// Mostly the keys have moved along. A slot that was given away without them,
+		// as by a repair of the cluster, has nothing of what was stated.
+		ls.bus.adapter.options.Logger.Info("slots of the cluster have moved")
+		ls.moved = false
+		ls.session.askRegister()
+	}
+}
+
+// checkSlots asks a server whether it has its buckets still: it knows best what it gave
+// away. It reports whether the answer is the same as before.
+func (ls *links) checkSlots(ctx context.Context, l *link) (same bool) {
+	slots, err := slotsOf(ctx, l.client, l.address)
+	if err != nil {
+		return false
+	}
+	for b, mine := range ls.buckets {
+		address := slots[slotOfTag(ls.tag(b))]
+		ls.stale = ls.stale || mine == l && address != l.address && address != ""
+	}
+	before := l.slots
+	l.slots = slots.sum()
+	return l.slots == before
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"maps"
 	"net"
 	"slices"
@@ -17,6 +18,19 @@ const clusterSlots = 16384
 // slotMap is the address of the master of each slot of a Redis Cluster, empty for a
 // slot that none has.
 type slotMap [clusterSlots]string
+
+var slotSeed = maphash.MakeSeed()
+
+// sum tells two maps apart.
+func (m *slotMap) sum() uint64 {
+	var h maphash.Hash
+	h.SetSeed(slotSeed)
+	for _, address := range m {
+		_, _ = h.WriteString(address)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
 
 // askSlots asks the servers of a cluster for its slots, the one of that address first,
 // until one answers. A silent one is given up after the timeout.

@@ -83,10 +83,12 @@ func clusterOptions(t *testing.T, servers []*server) Options {
 	return o
 }
 
-// roster is a listener that keeps the members of the channel that it watches.
+// roster is a listener that keeps the members of the channel that it watches, and its
+// last event, be it told or found.
 type roster struct {
 	*listener
 	members map[string]bool
+	kept    string
 	seq     uint64
 }
 
@@ -99,8 +101,15 @@ func (r *roster) Watched(c cluster.Channel, s *cluster.Snapshot) {
 		for _, m := range s.Members {
 			r.members[m.ID] = true
 		}
+		if s.Kept != nil {
+			r.kept = string(s.Kept.Payload)
+		}
 		r.seq = s.Seq
 	})
+}
+
+func (r *roster) Deliver(p cluster.Publication, _ bool) {
+	r.note(func() { r.kept = string(p.Payload) })
 }
 
 func (r *roster) Edge(e cluster.Edge) {
@@ -174,22 +183,34 @@ func (m *moving) leave(id string) {
 	m.stating.Hold(m.channel, len(m.users), false)
 }
 
-// right checks what Redis says.
-func (m *moving) right(t *testing.T, users ...string) {
+// counted checks what Redis says once no node is missing in it.
+func (m *moving) counted(t *testing.T, users ...string) {
 	t.Helper()
-	members, err := m.watching.Members(t.Context(), m.channel)
+	var members []cluster.Member
+	var q cluster.Occupancy
+	unlocked(t, m.own, "no node is missing", func() bool {
+		var failed, failedToo error
+		members, failed = m.watching.Members(t.Context(), m.channel)
+		q, failedToo = m.watching.Channel(t.Context(), m.channel)
+		return failed == nil && failedToo == nil
+	})
 	var got []string
 	for _, member := range members {
 		got = append(got, member.ID)
 	}
 	slices.Sort(got)
-	if err != nil || !slices.Equal(got, users) {
-		t.Errorf("members: %v, %v; want %v", got, err, users)
+	if !slices.Equal(got, users) {
+		t.Errorf("members: %v, want %v", got, users)
 	}
-	q, err := m.watching.Channel(t.Context(), m.channel)
-	if err != nil || q.Subscriptions != len(users) || q.Users != len(users) {
-		t.Errorf("channel: %+v, %v; want %d of each", q, err, len(users))
+	if q.Subscriptions != len(users) || q.Users != len(users) {
+		t.Errorf("channel: %+v, want %d of each", q, len(users))
 	}
+}
+
+// right is counted, and that nobody was told twice that the channel is occupied.
+func (m *moving) right(t *testing.T, users ...string) {
+	t.Helper()
+	m.counted(t, users...)
 	m.own.note(func() {
 		occupied := 0
 		for _, e := range m.own.decided {
@@ -200,6 +221,16 @@ func (m *moving) right(t *testing.T, users ...string) {
 		if occupied != 1 {
 			t.Errorf("occupied was decided %d times", occupied)
 		}
+	})
+}
+
+// cleaned waits until old registrations were cleaned up.
+func (m *moving) cleaned(t *testing.T, servers []*server) {
+	t.Helper()
+	root := m.watching.names.root
+	from, _ := owner(t, servers, fmt.Sprint(slotOfTag(root)))
+	unlocked(t, m.own, "old registrations end", func() bool {
+		return len(from.list("ZRANGE", root+":leases", "0", "-1")) == 2 && len(from.list("ZRANGE", root+":claims", "0", "-1")) == 0
 	})
 }
 
@@ -228,9 +259,12 @@ func TestMastersOfARedisClusterChange(t *testing.T) {
 		m.stating.Publish(cluster.Publication{Channel: m.channel, Payload: []byte("kept"), Keep: time.Minute})
 		unlocked(t, m.own, "refused", func() bool { return refusals(servers) > before })
 		endMove(servers, slot, from, to)
-		m.seen.until(t, "told", func() bool {
-			return m.seen.has("ann", "bob") && slices.Contains(m.seen.delivered[m.channel.Name], "kept")
-		})
+		m.seen.until(t, "told", func() bool { return m.seen.has("ann", "bob") && m.seen.kept == "kept" })
+		m.right(t, "ann", "bob")
+		m.own.until(t, "stated again once it is over", func() bool { return m.own.restated > 0 })
+		m.seen.until(t, "stated again once it is over", func() bool { return m.seen.restated > 0 })
+		m.cleaned(t, servers)
+		m.seen.until(t, "the same members", func() bool { return m.seen.has("ann", "bob") })
 		m.right(t, "ann", "bob")
 	})
 
@@ -308,6 +342,79 @@ func TestMastersOfARedisClusterChange(t *testing.T) {
 			t.Errorf("redis was lost %d times", n)
 		}
 	})
+
+	t.Run("a slot that comes without its keys is stated again", func(t *testing.T) {
+		m := newMoving(t, clusterOptions(t, servers))
+		slot := slotOfChannel(m.watching, m.channel)
+		from, to := owner(t, servers, slot)
+		for _, key := range from.list("CLUSTER", "GETKEYSINSLOT", slot, "1000") {
+			from.do("DEL", key)
+		}
+		assign(servers, slot, to)
+		m.own.until(t, "stated again", func() bool { return m.own.restated > 0 })
+		m.cleaned(t, servers)
+		m.seen.until(t, "told", func() bool { return m.seen.has("ann", "cid") })
+		m.counted(t, "ann", "cid")
+	})
+
+	t.Run("a refused topic cuts off no other", func(t *testing.T) {
+		a, l := join(t, clusterOptions(t, servers))
+		c := named("chat")
+		from, _ := owner(t, servers, slotOfChannel(a, c))
+		var others []string
+		for i := 0; len(others) < 50; i++ {
+			name := fmt.Sprint("chat", i)
+			if s, _ := owner(t, servers, slotOfChannel(a, named(name))); s == from && slotOfChannel(a, named(name)) != slotOfChannel(a, c) {
+				others = append(others, name)
+				a.Watch(named(name), false)
+			}
+		}
+		l.until(t, "watched", func() bool { return len(l.watched) == len(others) })
+		move(t, servers, slotOfChannel(a, c))
+		a.Watch(c, false)
+		l.until(t, "watched", func() bool { return l.watched[c.Name] == 1 })
+		l.note(func() {
+			if len(l.missing) > 0 {
+				t.Errorf("%d channels of other slots were cut off", len(l.missing))
+			}
+		})
+	})
+
+	t.Run("a slot moves to a server that nobody knows yet", func(t *testing.T) {
+		added := addServer(t, servers)
+		m := newMoving(t, clusterOptions(t, servers))
+		slot := slotOfChannel(m.watching, m.channel)
+		from, _ := owner(t, servers, slot)
+		all := append(slices.Clone(servers), added)
+		beginMove(slot, from, added)
+		endMove(all, slot, from, added)
+		m.seen.until(t, "watched there", func() bool { return m.seen.watched[m.channel.Name] > 1 })
+		m.come("bob")
+		m.seen.until(t, "bob", func() bool { return m.seen.has("ann", "bob", "cid") })
+		m.right(t, "ann", "bob", "cid")
+		m.own.note(func() {
+			if n := m.watching.Stats().Reconnect + m.stating.Stats().Reconnect; n != 0 {
+				t.Errorf("redis was lost %d times", n)
+			}
+		})
+	})
+}
+
+// addServer adds a server without slots to a cluster.
+func addServer(t *testing.T, servers []*server) *server {
+	t.Helper()
+	s, bus := startClusterServer(t)
+	servers[0].do("CLUSTER", "MEET", "127.0.0.1", fmt.Sprint(s.port), bus)
+	id := s.text("CLUSTER", "MYID")
+	for _, known := range servers {
+		await(t, "the cluster does not know the new server", func() bool {
+			return strings.Contains(known.text("CLUSTER", "NODES"), id) && !strings.Contains(known.text("CLUSTER", "NODES"), "handshake")
+		})
+	}
+	await(t, "the new server does not know the cluster", func() bool {
+		return strings.Contains(s.text("CLUSTER", "INFO"), "cluster_state:ok")
+	})
+	return s
 }
 
 // await looks until something is so that no adapter tells.
@@ -319,6 +426,40 @@ func await(t *testing.T, otherwise string, ok func() bool) {
 		}
 		time.Sleep(20 * time.Millisecond) // Redis Cluster gossips ten times a second
 	}
+}
+
+// TestFailoverToTheMasterBefore: a failover leads to a server that was known as a master,
+// and that may lack what was said since.
+func TestFailoverToTheMasterBefore(t *testing.T) {
+	servers := startCluster(t)
+	one, two := servers[0], addServer(t, servers)
+	two.do("CLUSTER", "REPLICATE", one.text("CLUSTER", "MYID"))
+	follows := func(master, replica *server) {
+		await(t, "the replica does not follow", func() bool {
+			return strings.Contains(replica.text("INFO", "replication"), "master_link_status:up")
+		})
+		id := master.text("CLUSTER", "MYID")
+		for _, s := range servers { // who does not know it as a replica has no vote for it
+			await(t, "the replica is not known", func() bool {
+				return strings.Contains(s.text("CLUSTER", "NODES"), "slave "+id)
+			})
+		}
+	}
+	follows(one, two)
+	m := newMoving(t, clusterOptions(t, servers))
+	for _, pair := range [][2]*server{{one, two}, {two, one}, {one, two}} {
+		master, replica := pair[0], pair[1]
+		follows(master, replica)
+		var own, seen int
+		m.own.note(func() { own = m.own.restated })
+		m.seen.note(func() { seen = m.seen.restated })
+		replica.do("CLUSTER", "FAILOVER")
+		m.own.until(t, "stated again", func() bool { return m.own.restated > own })
+		m.seen.until(t, "stated again", func() bool { return m.seen.restated > seen })
+	}
+	m.come("bob")
+	m.seen.until(t, "bob", func() bool { return m.seen.has("ann", "bob", "cid") })
+	m.right(t, "ann", "bob", "cid")
 }
 
 // reaches checks that an adapter finds its way to every master.
@@ -351,4 +492,49 @@ func TestEndpointsOfARedisClusterOverIPv6(t *testing.T) {
 		await(t, "the endpoints are not told", func() bool { return strings.Count(s.do("CLUSTER", "SLOTS"), `"::1"`) == 3 })
 	}
 	reaches(t, servers)
+}
+
+// TestALinkIsDroppedForItsOwnFaults: one server refuses, the others are as good as
+// before.
+func TestALinkIsDroppedForItsOwnFaults(t *testing.T) {
+	refusing, silent, good := startServer(t), startServer(t), startServer(t)
+	a, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{timeout: time.Second, publish: "PUBLISH", register: make(chan struct{}, 1)}
+	s.ctx, s.cancel = context.WithCancelCause(t.Context())
+	ls := newLinks(&a.bus, s)
+	connect := func(sv *server) *link {
+		c := sv.client()
+		t.Cleanup(c.Close)
+		l := &link{address: sv.address()}
+		l.client, l.release = c.Dedicate()
+		return l
+	}
+	links := []*link{connect(refusing), connect(silent), connect(good)}
+	for b := range ls.buckets {
+		ls.buckets[b] = links[b%len(links)]
+	}
+	refusing.do("ACL", "SETUSER", "default", "-subscribe") // stands for MOVED
+	silent.kill()
+	// The order in which links are asked is another each time.
+	for range 20 {
+		topics := map[uint32]*topic{0: {}, 1: {}, 2: {}}
+		if err := ls.subscribe(t.Context(), []uint32{0, 1, 2}, topics); err == nil {
+			t.Fatal("subscribed at servers that refuse or are gone")
+		}
+		if topics[0].subscribed != nil || topics[1].subscribed != nil || topics[2].subscribed != links[2] {
+			t.Fatal("not the topics of the good server are subscribed to")
+		}
+	}
+	if slices.ContainsFunc(a.bus.broken, func(l *link) bool { return l != links[1] }) {
+		t.Error("links were reported that answer")
+	}
+	if !slices.Contains(a.bus.broken, links[1]) {
+		t.Error("the link that is gone was not reported")
+	}
+	if !ls.stale {
+		t.Error("nobody looks where the refused topic is")
+	}
 }
