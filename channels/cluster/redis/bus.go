@@ -283,13 +283,14 @@ func (b *bus) mark(id uint32, t *topic) {
 	}
 }
 
-// mend opens links that were lost, and finds the topics that went with them.
+// mend opens links that were lost, and finds the topics that went with them or that
+// another server has now.
 func (b *bus) mend(s *session, epoch uint64) error {
 	b.mu.Lock()
 	broken, lost := b.broken, b.lost
 	b.broken, b.lost = nil, nil
 	b.mu.Unlock()
-	if len(broken) == 0 && len(lost) == 0 {
+	if len(broken) == 0 && len(lost) == 0 && !b.links.stale {
 		return nil
 	}
 	for _, l := range broken {
@@ -313,7 +314,17 @@ func (b *bus) mend(s *session, epoch uint64) error {
 	if err := b.links.openWithin(s.timeout); err != nil {
 		return err
 	}
+	missed := false
+	for id, t := range b.byTopic {
+		if t.subscribed != nil && t.subscribed != b.links.of(id) {
+			missed = true
+			b.unsubscribed(id, t, epoch)
+		}
+	}
 	b.mu.Lock()
+	if missed {
+		b.fallBehind()
+	}
 	if len(b.broken)+len(b.lost) == 0 {
 		b.adapter.comeback.setDeaf(false)
 	}
@@ -488,6 +499,7 @@ func (b *bus) synchronize(ctx context.Context) error {
 	failure := b.links.subscribe(ctx, add, b.byTopic)
 	for _, id := range add {
 		if t := b.byTopic[id]; t.subscribed != nil {
+			b.failures = 0
 			b.count(+1)
 			b.answer(t)
 		} else {

@@ -13,7 +13,8 @@
 // A channel belongs to one of Options.Topics topics, and by it to one of 1,024
 // buckets. All keys and topics of a bucket share a hash tag, so that one script
 // decides an edge, numbers it and publishes it, on one slot of a Redis Cluster.
-// The scripts are the .lua files of this directory; common.lua lists the keys.
+// The scripts are the .lua files of this directory; common.lua lists the keys, and
+// slot.lua keeps them from deciding anything while the slot moves.
 //
 // # Ownership
 //

@@ -45,22 +45,27 @@ func (c *direct) Junk(t *testing.T, ch cluster.Channel) int {
 	return 1
 }
 
-// startCluster starts a Redis Cluster of three masters.
-func startCluster(t *testing.T) []*server {
+// startClusterServer starts a server for a Redis Cluster, and says where its bus is.
+func startClusterServer(t *testing.T, args ...string) (s *server, bus string) {
 	t.Helper()
-	args := []string{"--cluster-enabled", "yes", "--cluster-config-file", "nodes", "--cluster-node-timeout", "2000"}
+	bus = fmt.Sprint(freePort(t)) // port + 10000 by default
+	return startServer(t, append(args, "--cluster-enabled", "yes", "--cluster-config-file", "nodes",
+		"--cluster-node-timeout", "2000", "--repl-diskless-sync-delay", "0", "--cluster-port", bus)...), bus
+}
+
+// startCluster starts a Redis Cluster of three masters.
+func startCluster(t *testing.T, args ...string) []*server {
+	t.Helper()
 	var servers []*server
+	var buses []string
 	for range 3 {
-		// The cluster bus is at port + 10000 by default.
-		bus := fmt.Sprint(freePort(t))
-		servers = append(servers, startServer(t, append(args, "--cluster-port", bus)...))
-		servers[len(servers)-1].args = append(args, "--cluster-port", bus)
+		s, bus := startClusterServer(t, args...)
+		servers, buses = append(servers, s), append(buses, bus)
 	}
 	ranges := [][2]string{{"0", "5460"}, {"5461", "10922"}, {"10923", "16383"}}
 	for i, s := range servers {
 		s.do("CLUSTER", "ADDSLOTSRANGE", ranges[i][0], ranges[i][1])
-		bus := servers[i].args[len(servers[i].args)-1]
-		servers[0].do("CLUSTER", "MEET", "127.0.0.1", fmt.Sprint(s.port), bus)
+		servers[0].do("CLUSTER", "MEET", "127.0.0.1", fmt.Sprint(s.port), buses[i])
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		ok := 0
@@ -103,56 +108,11 @@ func TestRedisClusterOfThree(t *testing.T) {
 		c := named("presence-room")
 		a.Watch(c, true)
 		l.until(t, "watched", func() bool { return l.watched[c.Name] == 1 })
-		slot := fmt.Sprint(a.names.slotOf(bucketOf(a.names.topic(c))))
-		from, to := servers[0], servers[1]
-		for _, s := range servers {
-			if s.owns(slot) {
-				from = s
-			}
-		}
-		if from == to {
-			to = servers[2]
-		}
-		move(t, servers, slot, from, to)
+		move(t, servers, slotOfChannel(a, c))
 		l.until(t, "watched again", func() bool { return l.watched[c.Name] >= 2 })
 		publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("x")})
 		l.until(t, "delivered", func() bool { return len(l.delivered[c.Name]) == 1 })
 	})
-}
-
-// owns reports whether a server answers for a slot.
-func (s *server) owns(slot string) bool {
-	c := s.client()
-	defer c.Close()
-	// The number of keys is told by anyone; only the owner takes a message.
-	for i := range 100_000 {
-		tag := fmt.Sprintf("{%d}", i)
-		if fmt.Sprint(slotOfTag(tag)) == slot {
-			return c.Do(context.Background(), c.B().Spublish().Channel(tag).Message("").Build()).Error() == nil
-		}
-	}
-	return false
-}
-
-// move gives a slot to another server, keys and all.
-func move(t *testing.T, servers []*server, slot string, from, to *server) {
-	t.Helper()
-	target, source := to.text("CLUSTER", "MYID"), from.text("CLUSTER", "MYID")
-	to.do("CLUSTER", "SETSLOT", slot, "IMPORTING", source)
-	from.do("CLUSTER", "SETSLOT", slot, "MIGRATING", target)
-	for {
-		keys := from.list("CLUSTER", "GETKEYSINSLOT", slot, "100")
-		if len(keys) == 0 {
-			break
-		}
-		from.do(append([]string{"MIGRATE", "127.0.0.1", fmt.Sprint(to.port), "", "0", "5000", "REPLACE", "KEYS"}, keys...)...)
-	}
-	to.do("CLUSTER", "SETSLOT", slot, "NODE", target)
-	for _, s := range servers {
-		if s != to {
-			s.do("CLUSTER", "SETSLOT", slot, "NODE", target)
-		}
-	}
 }
 
 func TestSentinelLeadsToTheNewMaster(t *testing.T) {

@@ -73,9 +73,6 @@ func (n *names) topicOf(name string) (topic uint32, ok bool) {
 	return uint32(t), err == nil
 }
 
-// slotOf returns the slot of a Redis Cluster in which a bucket lives.
-func (n *names) slotOf(bucket int) int { return slotOfTag(n.base[bucket]) }
-
 // slotOfTag returns the slot of "{tag}": the CRC16 (XMODEM) of what the braces
 // enclose.
 //

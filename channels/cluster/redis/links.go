@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -14,11 +16,16 @@ import (
 // linkCheckInterval is how often a link makes sure that it still leads to a master.
 const linkCheckInterval = 5 * time.Second
 
+// maxSlotsAsked is how many silent servers may be asked for the slots within a timeout.
+const maxSlotsAsked = 4
+
 // link is a connection that carries subscriptions to one server.
 type link struct {
 	address string // empty unless in a Cluster
 	client  rueidis.DedicatedClient
 	release func()
+	dropped atomic.Bool // closed by this node
+	slots   uint64      // sum of the slotMap that the server told last
 }
 
 // links are the connections of a bus: one, or one for each master of a Cluster.
@@ -30,15 +37,24 @@ type links struct {
 	buckets [buckets]*link
 	root    *link             // the one of the topic of all nodes
 	opened  bool              // all links were there once
-	servers map[string]string // address -> run id, of servers seen in this session
+	servers map[string]string // address -> run id, of the masters as of open
 	leaving map[string]bool   // topics being unsubscribed; guarded by bus.mu
+
+	// Slots of a Cluster move from one master to another.
+	stale bool   // open must look who has what: a server has refused a topic
+	knows string // address of the server that has it, if that one told
+	moved bool   // buckets are at other servers than when this node registered
 }
 
 func newLinks(b *bus, s *session) *links {
 	return &links{bus: b, session: s, servers: make(map[string]string), leaving: make(map[string]bool)}
 }
 
-// open makes every link that is missing.
+// of returns the link of a topic.
+func (ls *links) of(topic uint32) *link { return ls.buckets[bucketOf(topic)] }
+
+// open makes every link that is missing, and drops those to servers that are masters
+// of nothing any more: such a one may lack what was said meanwhile when it is back.
 func (ls *links) open() error {
 	ctx, cancel := context.WithTimeout(ls.session.ctx, ls.session.timeout)
 	defer cancel()
@@ -46,28 +62,37 @@ func (ls *links) open() error {
 	if err != nil {
 		return err
 	}
-	links := make(map[string]*link)
+	links, fresh := make(map[string]*link), make(map[*link]bool)
 	for _, l := range ls.live {
 		links[l.address] = l
 	}
-	for _, address := range addresses {
+	for b, address := range addresses {
 		if links[address] != nil {
 			continue
 		}
-		l, err := ls.connect(ctx, address)
+		l, err := ls.connect(ctx, address, b)
 		if err != nil {
 			return err
 		}
-		links[address] = l
+		links[address], fresh[l] = l, true
 		ls.live = append(ls.live, l)
 	}
 	for b := range ls.buckets {
-		ls.buckets[b] = links[addresses[b]]
+		before, l := ls.buckets[b], links[addresses[b]]
+		// For a fresh one meet has seen to it.
+		ls.moved = ls.moved || ls.opened && before.address != l.address && !fresh[l]
+		ls.buckets[b] = l
 	}
 	if err := ls.joinAll(ctx, links[addresses[buckets]]); err != nil {
 		return err
 	}
-	ls.opened = true
+	for _, l := range slices.Clone(ls.live) {
+		if !slices.Contains(addresses, l.address) {
+			ls.drop(l)
+		}
+	}
+	maps.DeleteFunc(ls.servers, func(address, _ string) bool { return !slices.Contains(addresses, address) })
+	ls.opened, ls.stale, ls.knows = true, false, ""
 	return nil
 }
 
@@ -87,46 +112,43 @@ func (ls *links) openWithin(timeout time.Duration) error {
 // one that of the root.
 func (ls *links) addresses(ctx context.Context) ([]string, error) {
 	addresses := make([]string, buckets+1)
-	if ls.session.publish != "SPUBLISH" {
+	if !ls.sharded() {
 		return addresses, nil
 	}
-	ranges, err := ls.session.client.Do(ctx, ls.session.client.B().ClusterSlots().Build()).ToArray()
+	slots, err := askSlots(ctx, ls.session.client, ls.knows, ls.session.timeout/maxSlotsAsked)
 	if err != nil {
 		return nil, err
 	}
-	masters := make([]string, 16384)
-	for _, r := range ranges {
-		parts, err := r.ToArray()
-		if err != nil || len(parts) < 3 {
-			return nil, errors.New("the answer to cluster slots is not understood")
-		}
-		master, err := parts[2].ToArray()
-		if err != nil || len(master) < 2 {
-			return nil, errors.New("the answer to cluster slots is not understood")
-		}
-		host, _ := master[0].ToString()
-		address := fmt.Sprintf("%s:%d", host, int64Of(master[1]))
-		for slot := max(int64Of(parts[0]), 0); slot <= int64Of(parts[1]) && slot < 16384; slot++ {
-			masters[slot] = address
-		}
+	for b := range addresses {
+		addresses[b] = slots[slotOfTag(ls.tag(b))]
 	}
-	n := ls.bus.adapter.names
-	for b := range buckets {
-		addresses[b] = masters[n.slotOf(b)]
-	}
-	addresses[buckets] = masters[slotOfTag(n.root)]
 	if slices.Contains(addresses, "") {
 		return nil, errors.New("slots of the cluster are not covered")
 	}
 	return addresses, nil
 }
 
-// connect makes one link.
-func (ls *links) connect(ctx context.Context, address string) (*link, error) {
+func (ls *links) sharded() bool { return ls.session.publish == "SPUBLISH" }
+
+// tag is the key of a place in addresses.
+func (ls *links) tag(b int) string {
+	if b == buckets {
+		return ls.bus.adapter.names.root
+	}
+	return ls.bus.adapter.names.base[b]
+}
+
+// connect makes one link, to the master of that place in addresses.
+func (ls *links) connect(ctx context.Context, address string, b int) (*link, error) {
 	client := ls.session.client
 	if address != "" {
 		var known bool
-		if client, known = client.Nodes()[address]; !known {
+		if client, known = ls.session.client.Nodes()[address]; !known {
+			// The client learns of a new server when it is sent there.
+			_ = ls.session.client.Do(ctx, ls.session.client.B().Exists().Key(ls.tag(b)).Build()).Error()
+			client, known = ls.session.client.Nodes()[address]
+		}
+		if !known {
 			return nil, fmt.Errorf("server %s of the cluster is not known yet", address)
 		}
 	}
@@ -143,7 +165,9 @@ func (ls *links) connect(ctx context.Context, address string) (*link, error) {
 	ls.session.spawn(func() {
 		select {
 		case <-lost:
-			ls.bus.report(l)
+			if !l.dropped.Load() {
+				ls.bus.report(l)
+			}
 		case <-ls.session.ctx.Done():
 		}
 	})
@@ -177,6 +201,7 @@ func (ls *links) joinAll(ctx context.Context, root *link) error {
 		return nil
 	}
 	if err := root.client.Do(ctx, ls.command(root, "SUBSCRIBE", ls.bus.adapter.names.allName())).Error(); err != nil {
+		ls.refused(err)
 		return err
 	}
 	ls.root = root
@@ -211,6 +236,7 @@ func (ls *links) drop(l *link) bool {
 	if i < 0 {
 		return false
 	}
+	l.dropped.Store(true)
 	ls.live = slices.Delete(ls.live, i, i+1)
 	if ls.root == l {
 		ls.root = nil
@@ -227,26 +253,43 @@ func (ls *links) close() {
 }
 
 // subscribe sets topic.subscribed of those that were confirmed. A link that does
-// not subscribe is reported.
+// not answer is reported; one that refuses is as good as before for other topics.
 func (ls *links) subscribe(ctx context.Context, ids []uint32, topics map[uint32]*topic) (failure error) {
 	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
 	defer cancel()
-	for l, mine := range ls.byLink(ids, func(id uint32) *link { return ls.buckets[bucketOf(id)] }) {
+	for l, mine := range ls.byLink(ids, ls.of) {
+		lost := false
 		for i, result := range l.client.DoMulti(ctx, ls.commands(l, "SUBSCRIBE", mine)...) {
 			if err := result.Error(); err != nil {
 				failure = err
+				lost = !ls.refused(err) || lost
 				continue
 			}
 			topics[mine[i]].subscribed = l
 		}
-		if failure != nil {
+		if lost {
 			ls.bus.report(l)
 		}
 	}
 	return failure
 }
 
-// unsubscribe ends subscriptions. A link that does not do so is reported.
+// refused reports whether err is a server's answer, and has open look where the topic
+// is now.
+func (ls *links) refused(err error) bool {
+	reply, answered := rueidis.IsRedisErr(err)
+	if !answered {
+		return false
+	}
+	ls.stale = true
+	if address, moved := reply.IsMoved(); moved {
+		ls.knows = address
+	}
+	return true
+}
+
+// unsubscribe ends subscriptions. A link that does not answer is reported; one that
+// refuses has ended them, as the topic is another server's.
 func (ls *links) unsubscribe(ctx context.Context, ids []uint32, topics map[uint32]*topic) {
 	if len(ids) == 0 {
 		return
@@ -257,7 +300,8 @@ func (ls *links) unsubscribe(ctx context.Context, ids []uint32, topics map[uint3
 	defer ls.expect(ids, false)
 	for l, mine := range ls.byLink(ids, func(id uint32) *link { return topics[id].subscribed }) {
 		for _, result := range l.client.DoMulti(ctx, ls.commands(l, "UNSUBSCRIBE", mine)...) {
-			if result.Error() != nil {
+			err := result.Error()
+			if _, answered := rueidis.IsRedisErr(err); err != nil && !answered {
 				ls.bus.report(l)
 				break
 			}
@@ -294,13 +338,12 @@ func (ls *links) commands(l *link, command string, ids []uint32) rueidis.Command
 }
 
 func (ls *links) command(l *link, command, topic string) rueidis.Completed {
-	sharded := ls.session.publish == "SPUBLISH"
 	switch {
-	case command == "SUBSCRIBE" && sharded:
+	case command == "SUBSCRIBE" && ls.sharded():
 		return l.client.B().Ssubscribe().Channel(topic).Build()
 	case command == "SUBSCRIBE":
 		return l.client.B().Subscribe().Channel(topic).Build()
-	case sharded:
+	case ls.sharded():
 		return l.client.B().Sunsubscribe().Channel(topic).Build()
 	default:
 		return l.client.B().Unsubscribe().Channel(topic).Build()
@@ -308,11 +351,15 @@ func (ls *links) command(l *link, command, topic string) rueidis.Completed {
 }
 
 // check reports links to servers that are not masters any more: a demoted one
-// stays connected and falls silent only later.
+// stays connected and falls silent only later. And it looks whether slots have moved.
 func (ls *links) check(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, ls.session.timeout)
 	defer cancel()
+	quiet := true // no slot has moved since the last check
 	for _, l := range ls.live {
+		if ls.sharded() {
+			quiet = ls.checkSlots(ctx, l) && quiet
+		}
 		role, err := l.client.Do(ctx, l.client.B().Role().Build()).ToArray()
 		if err != nil || len(role) == 0 {
 			continue // not allowed to ask; a lost connection reports itself
@@ -321,4 +368,27 @@ func (ls *links) check(ctx context.Context) {
 			ls.bus.report(l)
 		}
 	}
+	if ls.moved && quiet && !ls.stale {
+		// Mostly the keys have moved along. A slot that was given away without them,
+		// as by a repair of the cluster, has nothing of what was stated.
+		ls.bus.adapter.options.Logger.Info("slots of the cluster have moved")
+		ls.moved = false
+		ls.session.askRegister()
+	}
+}
+
+// checkSlots asks a server whether it has its buckets still: it knows best what it gave
+// away. It reports whether the answer is the same as before.
+func (ls *links) checkSlots(ctx context.Context, l *link) (same bool) {
+	slots, err := slotsOf(ctx, l.client, l.address)
+	if err != nil {
+		return false
+	}
+	for b, mine := range ls.buckets {
+		address := slots[slotOfTag(ls.tag(b))]
+		ls.stale = ls.stale || mine == l && address != l.address && address != ""
+	}
+	before := l.slots
+	l.slots = slots.sum()
+	return l.slots == before
 }

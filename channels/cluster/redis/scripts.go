@@ -12,6 +12,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
+//go:embed slot.lua
+var slotSource string
+
 //go:embed common.lua
 var commonSource string
 
@@ -64,6 +67,7 @@ var (
 type script struct{ source, sha string }
 
 func newScript(source string) *script {
+	source = slotSource + source
 	sum := sha1.Sum([]byte(source))
 	return &script{source, hex.EncodeToString(sum[:])}
 }
