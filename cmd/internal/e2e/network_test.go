@@ -336,6 +336,8 @@ func TestClusterOfHostsThatAreCutOff(t *testing.T) {
 	}
 
 	t.Run("slow and lossy", func(t *testing.T) {
+		reader := open(t, s[0]) // the other one is about to be pinged
+		reader.join(t, "news", "")
 		for _, h := range hosts {
 			h.worsen()
 		}
