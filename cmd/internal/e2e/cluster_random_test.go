@@ -209,7 +209,7 @@ func (c *crowd) read(g *guest) {
 
 func (c *crowd) told(g *guest, e event) {
 	c.t.Helper()
-	if g.user == "" {
+	if g.user == "" && e.Event != "pusher:ping" {
 		return // on its way when the client left
 	}
 	switch e.Event {
@@ -246,6 +246,8 @@ func (c *crowd) told(g *guest, e event) {
 		} else {
 			delete(g.roster, member.UserID)
 		}
+	case "pusher:ping":
+		g.send(c.t, `{"event":"pusher:pong","data":{}}`)
 	default:
 		c.t.Errorf("a client is told %s", e.Event)
 	}
