@@ -39,7 +39,8 @@ type replica struct {
 	// own is the kept publications of this node that have no place in the cluster's
 	// order yet, oldest first. Those made before it was known are not among them, and of
 	// those made while it is not settled only the last is.
-	own []*CachedEvent
+	own  []*CachedEvent
+	late lateEvent
 
 	seats      map[string]*present // users present through this node
 	leaving    map[string]int      // who was present, by the answers that are awaited to Unseat
@@ -97,7 +98,8 @@ func (d *Directory) Missing(name string) {
 	defer s.mu.Unlock()
 	if c, ok := s.follows(name); ok {
 		r := c.replica
-		r.settled, r.since, r.gap, r.own = false, 0, true, nil
+		r.settled, r.since, r.gap = false, 0, true
+		r.unplaced()
 	}
 }
 
@@ -130,7 +132,7 @@ func (d *Directory) Watched(name string, state *State) {
 		state.Missed(c.interest, s.nextSeq())
 	}
 	if state == nil || !state.Partial {
-		r.own = nil
+		r.unplaced()
 	}
 	if state != nil {
 		r.seen = state.Seq
@@ -139,6 +141,9 @@ func (d *Directory) Watched(name string, state *State) {
 		}
 		if state.Kept != nil {
 			r.placed(state.Kept)
+			if r.late.is(state.Kept) {
+				r.late = lateEvent{}
+			}
 		}
 		if len(r.own) == 0 {
 			d.keepState(s, c.name, state)
@@ -146,6 +151,9 @@ func (d *Directory) Watched(name string, state *State) {
 	}
 	gap := r.gap
 	r.known, r.gap, r.since = true, false, s.nextSeq()
+	if r.late.since == 0 {
+		r.late.since = r.since
+	}
 	if c.subscriptions == 0 {
 		d.release(s, c)
 		return

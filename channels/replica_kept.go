@@ -8,7 +8,11 @@ import (
 // published notes a kept publication of this node. While nothing comes back, in an
 // outage too, the last one stands for all.
 func (r *replica) published(event *CachedEvent, cut bool) {
-	if r == nil || !r.known {
+	if r == nil {
+		return
+	}
+	if !r.known {
+		r.late = lateEvent{event: event}
 		return
 	}
 	if cut || !r.settled {
@@ -29,6 +33,26 @@ func (r *replica) placed(event *CachedEvent) bool {
 		}
 	}
 	return false
+}
+
+// lateEvent is the last publication of this node that may come back after a state that
+// lacks it: who was answered with such a state does not have it.
+type lateEvent struct {
+	event *CachedEvent // nil when there is none
+	since uint64       // who was answered has this number or a later one; 0: nobody was yet
+}
+
+// is reports whether a publication that came back is that one.
+func (l *lateEvent) is(event *CachedEvent) bool {
+	return l.event != nil && bytes.Equal(l.event.Frame, event.Frame)
+}
+
+// unplaced awaits none of the own publications any more.
+func (r *replica) unplaced() {
+	if n := len(r.own); n > 0 {
+		r.late = lateEvent{event: r.own[n-1]}
+	}
+	r.own = nil
 }
 
 // missed reports whether subscribers were told what happens in a channel before, and not
@@ -71,8 +95,8 @@ func (r *replica) keptHere(s *stripe, name string) {
 // Subscribers have those of this node, which Publish gave them; the last of them
 // is kept, and as long as they have no place yet, theirs is behind everything that
 // arrives. One that was made before the state was known, and is not part of it, is
-// new to who was answered since: to those who subscribed with the number since or a
-// later one. since is 0 for everybody.
+// new to who was answered with that state: to those who subscribed with the number
+// since or a later one. since is 0 for everybody.
 func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires time.Time, mine bool, emit func(to Interest, since, seq uint64)) {
 	s := d.stripe(name)
 	s.mu.Lock()
@@ -82,7 +106,10 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 		return
 	}
 	r := c.replica
-	placed := mine && r.placed(event)
+	placed, late := mine && r.placed(event), lateEvent{since: r.since}
+	if mine && r.late.is(event) {
+		late, r.late = r.late, lateEvent{}
+	}
 	if r.settled && !s.cut && seq <= r.seen || placed {
 		r.seen, r.kept = max(r.seen, seq), max(r.kept, seq)
 		return
@@ -95,8 +122,8 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 	switch {
 	case !mine:
 		emit(c.interest, 0, s.nextSeq())
-	case r.since != 0 && !behind:
-		emit(c.interest, r.since, s.nextSeq())
+	case late.since != 0 && !behind:
+		emit(c.interest, late.since, s.nextSeq())
 	}
 	if !behind {
 		d.keep(s, c.name, event, expires, mine)

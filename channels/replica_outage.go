@@ -42,6 +42,9 @@ func (d *Directory) Cut() {
 		r := c.replica
 		r.settled, r.known = true, true
 		r.keptHere(s, c.name)
+		if r.late.since == 0 {
+			r.late = lateEvent{} // who is answered now is welcomed with it
+		}
 		for _, p := range r.seats {
 			switch {
 			case p.connections == 0:

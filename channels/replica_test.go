@@ -311,6 +311,68 @@ func TestTheLastEventThatWasMissedIsTold(t *testing.T) {
 	}
 }
 
+// TestAnOwnEventThatTheStateLacks: who is answered with a state that lacks an event of its
+// own node gets it when it comes back, whatever happened between.
+func TestAnOwnEventThatTheStateLacks(t *testing.T) {
+	d, _ := connected()
+	const c = "cache-c"
+	until := epoch.Add(time.Minute)
+	event := func(name string, seq uint64) *channels.CachedEvent {
+		return &channels.CachedEvent{Name: name, Frame: []byte(name), Seq: seq}
+	}
+	publish := func(name string) { d.Publish(c, event(name, 0), until, func(channels.Interest, uint64, bool) {}) }
+	watched := func(seq uint64, partial bool) {
+		d.Watched(c, &channels.State{Seq: seq, Kept: event("old", 1), Expires: until, Partial: partial})
+	}
+	// back tells whether an event that comes back goes to who was answered with a number.
+	back := func(when, name string, seq, answered uint64, want bool) {
+		t.Helper()
+		got := false
+		d.Keep(c, seq, event(name, seq), until, true, func(_ channels.Interest, since, _ uint64) { got = answered >= since })
+		if got != want {
+			t.Errorf("%s: told is %v, want %v", when, got, want)
+		}
+	}
+	answer := func() uint64 {
+		again, _ := d.Revisit(c, "", nil, epoch)
+		return again.Since
+	}
+	outage := func() { d.Cut(); d.Restate() }
+
+	d.Subscribe(c, 0, epoch)
+	publish("before the state")
+	watched(2, false)
+	first := answer()
+	outage()
+	watched(3, true)
+	back("an outage between", "before the state", 4, first, true)
+
+	d.Missing(c)
+	publish("in a gap")
+	watched(5, false)
+	second := answer()
+	d.Restate()
+	watched(6, false)
+	back("who was answered before the gap has it", "in a gap", 7, first, false)
+	publish("in another gap")
+	d.Missing(c)
+	watched(8, false)
+	third := answer()
+	d.Restate()
+	watched(9, false)
+	back("who was answered behind it has not", "in another gap", 10, third, true)
+	if third <= second {
+		t.Fatal("numbers do not rise")
+	}
+
+	d.Missing(c)
+	publish("in an outage's gap")
+	outage() // who waited is welcomed with it
+	fourth := answer()
+	watched(11, true)
+	back("who was welcomed with it has it", "in an outage's gap", 12, fourth, false)
+}
+
 func TestKeptEventsTakeTheClustersOrder(t *testing.T) {
 	d, _ := connected()
 	const c = "cache-c"
