@@ -1,6 +1,10 @@
 package channels
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Inherited is what a node that was alone decided of a name before it became one
 // of a cluster.
@@ -71,6 +75,9 @@ func (d *Directory) Disconnect(edges Edges) {
 				edges.Counted(c.name, int(c.subscriptions), c.interest)
 			}
 		}
+		for name := range s.cached {
+			d.adopt(s, name)
+		}
 		d.left.Add(-int64(len(s.left)))
 		s.link, s.edges, s.cut, s.left = nil, edges, false, nil
 		s.mu.Unlock()
@@ -109,16 +116,30 @@ func (s *stripe) disconnect(c *occupied) {
 	}
 }
 
-// Recall makes what last returns the channel's last event. last runs with the
-// stripe locked, so that no publication of this node comes between: it must not
-// call the Directory, and returns nil to change nothing.
+// Recall makes what last returns the channel's last event; nil for none. last runs
+// with the stripe locked, so that no publication of this node comes between: it must not
+// call the Directory.
 func (d *Directory) Recall(name string, last func() (event *CachedEvent, expires time.Time)) {
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if event, expires := last(); event != nil {
 		d.keep(s, name, event, expires, true)
+	} else {
+		d.forget(s, name)
 	}
+}
+
+// CacheNames returns the names of channels with a last event, in no order. Each stripe is a
+// moment of its own.
+func (d *Directory) CacheNames() (names []string) {
+	for i := range d.stripes {
+		s := &d.stripes[i]
+		s.mu.Lock()
+		names = slices.AppendSeq(names, maps.Keys(s.cached))
+		s.mu.Unlock()
+	}
+	return names
 }
 
 // Connect makes the index that of one node of a cluster, as Directory.Connect does.

@@ -424,6 +424,8 @@ func (d *Directory) Expire(now time.Time) (left int) {
 		for name, hit := range s.cached {
 			if !now.Before(hit.expires) {
 				d.forget(s, name)
+			} else if s.occupied[name] == nil {
+				d.makeRoom(s, name)
 			}
 		}
 		left += len(s.cached)

@@ -70,11 +70,20 @@ func (d *Directory) forget(s *stripe, name string) {
 	delete(s.cached, name)
 }
 
+// adopt makes another node's event one that this node, alone from now on, bounds.
+func (d *Directory) adopt(s *stripe, name string) {
+	if hit := s.cached[name]; !hit.own {
+		hit.own = true
+		s.cached[name] = hit
+		d.kept.own.Add(sizeOf(name, hit.event))
+	}
+}
+
 // makeRoom forgets another node's event of a channel that is vacant here now, when there
 // is too much.
 func (d *Directory) makeRoom(s *stripe, name string) {
 	limit := d.kept.limit.Load()
-	if limit > 0 && d.kept.now.Load() > limit && !s.cached[name].own {
+	if hit, ok := s.cached[name]; ok && !hit.own && limit > 0 && d.kept.now.Load() > limit {
 		d.forget(s, name)
 	}
 }

@@ -85,12 +85,55 @@ func TestEventsOfOtherNodesAreKept(t *testing.T) {
 	if !has("cache-0") || has("cache-2") || !has("cache-own") {
 		t.Errorf("kept: %v, %v, %v; want all but that of the vacant channel", has("cache-0"), has("cache-2"), has("cache-own"))
 	}
-	d.Forget("cache-0")
+	d.Keep("cache-0", 2, large, time.Time{}, false, func(channels.Interest, uint64, uint64) {})
 	if has("cache-0") {
 		t.Error("an event is kept though a later one of another node was not")
 	}
 	d.Expire(until)
 	if got := d.CachedBytes(); got != 0 {
 		t.Errorf("%d bytes are left", got)
+	}
+}
+
+// TestEventsOfANodeThatIsAloneAgain: it bounds what it inherited from the cluster like its own.
+func TestEventsOfANodeThatIsAloneAgain(t *testing.T) {
+	d, _ := connected()
+	d.LimitCache(10_000)
+	until := epoch.Add(time.Minute)
+	event := func(bytes int) *channels.CachedEvent { return &channels.CachedEvent{Frame: make([]byte, bytes)} }
+	d.Subscribe("cache-theirs", 0, epoch)
+	d.Watched("cache-theirs", &channels.State{Seq: 1, Kept: event(8000), Expires: until})
+	d.Disconnect(channels.NoEdges{})
+	d.Publish("cache-ours", event(8000), until, func(_ channels.Interest, _ uint64, kept bool) {
+		if kept {
+			t.Error("an event is kept beyond the limit")
+		}
+	})
+	d.Unsubscribe("cache-theirs", 0, true)
+	if d.Channel("cache-theirs", epoch).Cached == nil {
+		t.Error("a node alone forgot the last event of a vacant channel")
+	}
+}
+
+// TestOtherNodesEventsMakeRoomWhenSwept: those of channels without a subscriber.
+func TestOtherNodesEventsMakeRoomWhenSwept(t *testing.T) {
+	d, _ := connected()
+	const limit = 10_000
+	d.LimitCache(limit)
+	until := epoch.Add(time.Minute)
+	event := &channels.CachedEvent{Frame: make([]byte, 1000)}
+	for i := range 8 {
+		theirs := fmt.Sprint("cache-theirs-", i)
+		d.Subscribe(theirs, 0, epoch)
+		d.Watched(theirs, &channels.State{Seq: 1, Kept: event, Expires: until})
+		d.Unsubscribe(theirs, 0, true)
+	}
+	for i := range 8 {
+		d.Publish(fmt.Sprint("cache-ours-", i), event, until, func(channels.Interest, uint64, bool) {})
+	}
+	before := d.CachedBytes()
+	d.Expire(epoch)
+	if before <= limit || d.CachedBytes() > limit {
+		t.Errorf("%d bytes are kept, and %d after a sweep; want more than %d and less", before, d.CachedBytes(), limit)
 	}
 }

@@ -128,8 +128,14 @@ func (d *Directory) Watched(name string, state *State) {
 	}
 	r := c.replica
 	r.settled = true
-	if r.missed(state) {
-		state.Missed(c.interest, s.nextSeq())
+	if state != nil && state.Kept != nil {
+		switch {
+		case r.missed(state):
+			state.Missed(c.interest, s.nextSeq())
+			r.kept = state.Kept.Seq
+		case !r.known:
+			r.kept = max(r.kept, state.Kept.Seq)
+		}
 	}
 	if state == nil || !state.Partial {
 		r.unplaced()

@@ -56,9 +56,11 @@ func (r *replica) unplaced() {
 }
 
 // missed reports whether subscribers were told what happens in a channel before, and not
-// of its last event.
+// of its last event. A state that is partial may lack own events on their way, which are
+// later; the whole one says.
 func (r *replica) missed(state *State) bool {
-	return r.known && state != nil && state.Kept != nil && !state.Own && state.Kept.Seq > max(r.seen, r.kept)
+	onTheirWay := state.Partial && (len(r.own) > 0 || r.late.event != nil)
+	return r.known && !state.Own && state.Kept.Seq > r.kept && !onTheirWay
 }
 
 // keepState keeps the last event that the cluster has.
@@ -70,17 +72,6 @@ func (d *Directory) keepState(s *stripe, name string, state *State) {
 	d.keep(s, name, state.Kept, state.Expires, state.Own)
 }
 
-// Forget takes over that a publication of another node was not kept: what was before is
-// not the channel's last event any more.
-func (d *Directory) Forget(name string) {
-	s := d.stripe(name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c, ok := s.occupied[name]; ok && c.replica != nil && len(c.replica.own) == 0 {
-		d.forget(s, name)
-	}
-}
-
 // keptHere notes the event that subscribers are welcomed with while nobody knows better.
 func (r *replica) keptHere(s *stripe, name string) {
 	if hit, ok := s.cached[name]; ok {
@@ -88,7 +79,8 @@ func (r *replica) keptHere(s *stripe, name string) {
 	}
 }
 
-// Keep takes a kept publication of the cluster over. One of another node goes to
+// Keep takes a publication of the cluster over that is kept until expires, or that is not
+// kept, nor what was before it, where expires is zero. One of another node goes to
 // the subscribers here: emit is called as by Publish. mine is one of this node; it
 // now has its place in the cluster's order, whose last one is kept.
 //
@@ -110,22 +102,25 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 	if mine && r.late.is(event) {
 		late, r.late = r.late, lateEvent{}
 	}
-	if r.settled && !s.cut && seq <= r.seen || placed {
-		r.seen, r.kept = max(r.seen, seq), max(r.kept, seq)
-		return
-	}
+	known := r.settled && !s.cut && seq <= r.seen // it is part of the state
 	r.kept = max(r.kept, seq)
 	if r.settled {
-		r.seen = seq
+		r.seen = max(r.seen, seq)
 	}
-	behind := len(r.own) > 0
+	kept, behind := !expires.IsZero(), len(r.own) > 0
 	switch {
+	case known || placed && kept:
+		return
 	case !mine:
 		emit(c.interest, 0, s.nextSeq())
-	case late.since != 0 && !behind:
+	case kept && late.since != 0 && !behind:
 		emit(c.interest, late.since, s.nextSeq())
 	}
-	if !behind {
+	switch {
+	case behind:
+	case kept:
 		d.keep(s, c.name, event, expires, mine)
+	default:
+		d.forget(s, c.name)
 	}
 }

@@ -311,6 +311,58 @@ func TestTheLastEventThatWasMissedIsTold(t *testing.T) {
 	}
 }
 
+// TestWhatWasMissedIsNotToldBehindWhatIsLater: an event of this node that waited for the
+// others is the last one, whatever of theirs was missed before it.
+func TestWhatWasMissedIsNotToldBehindWhatIsLater(t *testing.T) {
+	for name, gap := range map[string]func(d *channels.Directory){
+		"an outage":                         func(d *channels.Directory) { d.Cut() },
+		"a connection for subscriptions":    func(d *channels.Directory) { d.Missing("cache-c") },
+		"a registration and such a one too": func(d *channels.Directory) { d.Restate(); d.Missing("cache-c") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, _ := connected()
+			const c = "cache-c"
+			until := epoch.Add(time.Minute)
+			event := func(name string, seq uint64) *channels.CachedEvent {
+				return &channels.CachedEvent{Name: name, Frame: []byte(name), Seq: seq}
+			}
+			var told []string
+			state := func(seq uint64, last *channels.CachedEvent, own, partial bool) {
+				missed := func(channels.Interest, uint64) { told = append(told, last.Name) }
+				d.Watched(c, &channels.State{Seq: seq, Kept: last, Own: own, Expires: until, Partial: partial, Missed: missed})
+			}
+			d.Subscribe(c, 0, epoch)
+			d.Watched(c, &channels.State{Seq: 1})
+			again, _ := d.Revisit(c, "", nil, epoch)
+			publish := func(name string) {
+				d.Publish(c, event(name, 0), until, func(channels.Interest, uint64, bool) { told = append(told, name) })
+			}
+			gap(d)
+			publish("ours")
+			d.Restate()
+			state(5, event("theirs", 5), false, true)
+			d.Keep(c, 6, event("ours", 6), until, true, func(_ channels.Interest, since, _ uint64) {
+				if again.Since >= since {
+					told = append(told, "ours again")
+				}
+			})
+			state(7, event("ours", 6), true, false)
+			if !slices.Equal(told, []string{"ours"}) {
+				t.Errorf("told %q, want the last event alone", told)
+			}
+			// What is lost on its way is not later than anything.
+			gap(d)
+			publish("lost")
+			d.Restate()
+			state(9, event("theirs too", 8), false, true)
+			state(9, event("theirs too", 8), false, false)
+			if !slices.Equal(told, []string{"ours", "lost", "theirs too"}) {
+				t.Errorf("told %q, want what was missed at last", told)
+			}
+		})
+	}
+}
+
 // TestAnOwnEventThatTheStateLacks: who is answered with a state that lacks an event of its
 // own node gets it when it comes back, whatever happened between.
 func TestAnOwnEventThatTheStateLacks(t *testing.T) {

@@ -139,9 +139,17 @@ func (n *Node) Disconnect(kept cluster.KeptEvents) {
 	n.reloading.Lock()
 	defer n.reloading.Unlock()
 	if kept != nil {
+		recall := func(a *App, c cluster.Channel) {
+			a.directory.Recall(c.Name, func() (*channels.CachedEvent, time.Time) { return n.cachedEvent(kept.Last(c)) })
+		}
 		for _, c := range kept.Names() {
 			if a := n.AppByID(c.App); a != nil {
-				a.directory.Recall(c.Name, func() (*channels.CachedEvent, time.Time) { return n.cachedEvent(kept.Last(c)) })
+				recall(a, c)
+			}
+		}
+		for a := range n.statedApps {
+			for _, name := range a.directory.CacheNames() { // of which some may be kept no more
+				recall(a, cluster.Channel{App: a.ID, Name: name})
 			}
 		}
 	}

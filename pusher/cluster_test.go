@@ -424,6 +424,29 @@ func TestAnEventThatTheAnswerLacksComesBehindIt(t *testing.T) {
 	}
 }
 
+// TestAnEventWithoutRoomEndsWhatIsOnItsWay: whichever node an older event is on its way to.
+func TestAnEventWithoutRoomEndsWhatIsOnItsWay(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{MaxCachedBytes: 2000}}, 2, 0)
+	subscribe := func(n *Fake) string {
+		c := n.Open("k", "")
+		n.say(c, `{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+		f.pump()
+		return c.got[len(c.got)-1]
+	}
+	subscribe(f.nodes[0])
+	f.hub.Pause(f.adapters[0])
+	f.nodes[1].Trigger("cache-news", "old", "1", "")
+	f.hub.Settle()
+	f.nodes[0].Trigger("cache-news", strings.Repeat("e", 3000), "2", "")
+	f.hub.Resume(f.adapters[0])
+	f.pump()
+	for i, n := range f.nodes {
+		if got := subscribe(n); !strings.Contains(got, "cache_miss") {
+			t.Errorf("node %d: a new subscriber gets %s, want a miss", i, got)
+		}
+	}
+}
+
 // TestPresentAnywhere: webhooks that were held back ask whether the client is on
 // any node.
 func TestPresentAnywhere(t *testing.T) {

@@ -50,11 +50,14 @@ func (c *counts) due(channel string, subscriptions int, now func() time.Time) bo
 // heard notes that another node told a channel's count. later says that it is known
 // to be later than every count that this node was told.
 func (c *counts) heard(channel string, subscriptions int, later bool, now func() time.Time) {
-	if subscriptions <= pacedAbove {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if subscriptions <= pacedAbove {
+		if later {
+			delete(c.paces, channel) // what waited here is told
+		}
+		return
+	}
 	p := c.pace(channel)
 	p.next = now().Add(countInterval)
 	if later {

@@ -2,6 +2,7 @@ package pusher
 
 import (
 	"strings"
+	"time"
 
 	"resound/channels"
 	"resound/channels/cluster"
@@ -55,9 +56,6 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 		return
 	}
 	if p.Seq == 0 {
-		if p.Forget {
-			a.directory.Forget(p.Channel.Name)
-		}
 		if to := a.directory.Interest(p.Channel.Name); to != 0 && !n.sheds(to) {
 			n.post(to, received(a, p.Channel.Name, p))
 		}
@@ -65,7 +63,11 @@ func (d deliverer) Deliver(p cluster.Publication, mine bool) {
 	}
 	q := received(a, p.Channel.Name, p)
 	kept := &channels.CachedEvent{Frame: q.frame, Name: p.Name, Data: p.Data, Seq: p.Seq}
-	a.directory.Keep(p.Channel.Name, p.Seq, kept, n.Now().Add(p.Keep), mine, func(to channels.Interest, since, seq uint64) {
+	var expires time.Time
+	if !p.Forget {
+		expires = n.Now().Add(p.Keep)
+	}
+	a.directory.Keep(p.Channel.Name, p.Seq, kept, expires, mine, func(to channels.Interest, since, seq uint64) {
 		if !n.sheds(to) {
 			q.since, q.seq = since, seq
 			n.post(to, q)

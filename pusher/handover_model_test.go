@@ -3,6 +3,7 @@ package pusher
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"resound/channels/cluster"
@@ -99,5 +100,36 @@ func TestHandOverThatFails(t *testing.T) {
 			m.steps(50)
 			m.end()
 		})
+	}
+}
+
+// TestWhatThePredecessorEndedIsNotKept: an event for which it had no room takes the place of
+// the one before it at its successor too.
+func TestWhatThePredecessorEndedIsNotKept(t *testing.T) {
+	f := NewFakeCluster(t, AppConfig{ID: "1", Key: "k", Secret: "s", Options: AppOptions{MaxCachedBytes: 2000}}, 0, 0)
+	old := f.newNode(nil)
+	f.nodes, f.hub = []*Fake{old}, local.NewHub()
+	successor, predecessor := f.hub.NewAdapter(), f.hub.NewAdapter()
+	next := f.newNode(successor)
+	if err := predecessor.Start(context.Background(), leaving{old.node.Deliverer(), next.node.Deliverer()}); err != nil {
+		t.Fatal(err)
+	}
+	old.node.Connect(predecessor)
+	f.pump()
+	f.nodes = append(f.nodes, next)
+	next.Trigger("cache-news", "old", "1", "")
+	old.Trigger("cache-news", strings.Repeat("e", 3000), "2", "")
+	f.pump()
+	if err := predecessor.Leave(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	f.pump()
+	f.nodes = f.nodes[1:]
+	next.node.Disconnect(f.hub)
+	c := next.Open("k", "")
+	next.say(c, `{"event":"pusher:subscribe","data":{"channel":"cache-news"}}`)
+	f.pump()
+	if got := c.got[len(c.got)-1]; !strings.Contains(got, "cache_miss") {
+		t.Errorf("got %s, want a miss", got)
 	}
 }

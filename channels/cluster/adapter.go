@@ -44,7 +44,8 @@ type Publication struct {
 	Name, Data string
 
 	// Forget, of one that is not kept, ends what is kept of its channel: for want of room it
-	// is not kept itself, and what was before is not the last event any more.
+	// is not kept itself, and what was before is not the last event any more. An adapter sets
+	// it, and Keep to 0, where the shared state has no room.
 	Forget bool
 
 	// Counted is the number that Deliverer.Counted had, of a publication that tells
@@ -52,7 +53,7 @@ type Publication struct {
 	Counted uint64
 
 	// Seq is its number among the channel's edges and kept publications when it
-	// is kept; 0 otherwise. Set by the adapter.
+	// has Keep or Forget; 0 otherwise. Set by the adapter.
 	Seq uint64
 }
 
@@ -140,8 +141,8 @@ type Adapter interface {
 	// Close leaves, unless Leave has, and ends every goroutine.
 	Close(ctx context.Context) error
 
-	// Publish sends p to every other node that watches its channel. A kept one
-	// is numbered and kept first, and comes back to its publisher too, see
+	// Publish sends p to every other node that watches its channel. One with Keep or
+	// Forget is numbered first, and comes back to its publisher too, see
 	// Deliverer.Deliver. Publications of one node for one channel keep their order.
 	Publish(p Publication)
 
@@ -232,7 +233,7 @@ type Stats struct {
 // a time, in the order of what they tell; they must return at once and may call
 // the adapter's methods without a context.
 type Deliverer interface {
-	// Deliver is a publication of another node. mine is true for a kept one of
+	// Deliver is a publication of another node. mine is true for one with a Seq of
 	// this node, which was delivered here already: it now has its place in the
 	// order of kept events.
 	Deliver(p Publication, mine bool)

@@ -133,9 +133,11 @@ func (h *Hub) edge(decider *Adapter, e cluster.Edge) (seq uint64) {
 // publish tells p to those who watch, to its publisher only when it is kept.
 func (h *Hub) publish(from *Adapter, p cluster.Publication) {
 	from.stats.Published++
-	if p.Keep > 0 {
+	if p.Keep > 0 || p.Forget {
 		h.seq++
 		p.Seq = h.seq
+	}
+	if p.Keep > 0 {
 		h.sweep(time.Now())
 		event := cluster.Kept{Payload: p.Payload, Name: p.Name, Data: p.Data, Seq: p.Seq, Except: p.Except}
 		h.of(p.Channel).kept = kept{event, from, time.Now().Add(p.Keep)}
@@ -146,7 +148,7 @@ func (h *Hub) publish(from *Adapter, p cluster.Publication) {
 	}
 	for _, a := range h.adapters {
 		mine := a == from
-		if _, ok := a.watched[p.Channel]; !ok || mine && p.Keep == 0 {
+		if _, ok := a.watched[p.Channel]; !ok || mine && p.Seq == 0 {
 			continue
 		}
 		if !mine {

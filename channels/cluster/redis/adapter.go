@@ -113,6 +113,7 @@ func (a *Adapter) Start(ctx context.Context, d cluster.Deliverer) error {
 	if err != nil {
 		a.options.Logger.Error("redis is away: this node begins alone", "error", err)
 		a.degraded.Store(true)
+		a.bus.clear() // who subscribes from now on is there before the first registration
 		d.Degraded(true)
 	} else {
 		a.restated.Store(true) // there is nothing yet

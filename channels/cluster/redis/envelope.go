@@ -15,9 +15,9 @@ import (
 //
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | kind | cid | origin | P: except, payload                            |
-//	|    |   |      |     |        | F: the same, and nothing is kept any more     |
 //	|    |   |      |     |        | C: number of the count, payload               |
 //	|    |   |      |     |        | K: seq, except, name, data, ms kept, payload  |
+//	|    |   |      |     |        | F: the same, of what is not kept, nor anything|
 //	+----+---+------+-----+--------+-----------------------------------------------+
 //	|'rs'| 1 | 'E'  | cid | edge kind (1 byte), seq, user, member                  |
 //	+----+---+------+-----+--------------------------------------------------------+
@@ -129,7 +129,7 @@ func decode(message string) (e envelope, topic uint32, err error) {
 	}
 	e.kind, e.bytes = message[3], len(message)
 	switch e.kind {
-	case kindPlain, kindForget:
+	case kindPlain:
 		topic, e.channel = r.cid()
 		e.node, e.number = r.origin()
 		e.except, e.payload = r.field(), r.field()
@@ -140,6 +140,10 @@ func decode(message string) (e envelope, topic uint32, err error) {
 	case kindKept:
 		topic, e.channel = r.cid()
 		e.readKept(&r)
+	case kindForget:
+		topic, e.channel = r.cid()
+		e.readKept(&r)
+		e.keep = 0
 	case kindEdge:
 		topic, e.channel = r.cid()
 		if kind := r.take(1); !r.short {

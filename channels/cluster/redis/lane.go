@@ -16,6 +16,8 @@ const (
 	maxBatchItems = 256
 	maxBatchBytes = 1 << 20
 	maxTopicNames = 4096 // remembered by a lane
+
+	answerFull = 2 // of keepScript: Redis had no room to keep it
 )
 
 // item is a publication that waits to be sent, or a Terminate.
@@ -209,15 +211,14 @@ func (l *lane) send(s *session, batch []*item) error {
 			err := result.Error()
 			if err == nil {
 				sent[bucketOf(i.topic)] = i.number
+				if n, _ := result.AsInt64(); i.keeps() && n == answerFull {
+					l.adapter.counters.unkept.Add(1)
+				}
 				continue
 			}
-			switch {
-			case isReply(err, "NOSCRIPT"):
+			if isReply(err, "NOSCRIPT") {
 				source = true
-			case isReply(err, "OOM") && i.publication.Keep > 0:
-				i.publication.Keep, i.publication.Forget = 0, true
-				l.adapter.counters.unkept.Add(1)
-			default:
+			} else {
 				failure = err
 			}
 			again = append(again, i)
@@ -277,13 +278,11 @@ func (l *lane) command(s *session, i *item, scripted, source bool) rueidis.Compl
 		return s.send(a.names.allName(), message)
 	case i.keeps():
 		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
-		rest, left := make([]byte, 0, i.contentBytes()+envelopeBytes), uint64(0)
-		if p.Forget {
-			rest = appendField(appendField(rest, p.Except), p.Payload)
-		} else {
+		left := uint64(0)
+		if !p.Forget {
 			left = keptMilliseconds(i.until)
-			rest = appendKeptTail(rest, p, left)
 		}
+		rest := appendKeptTail(make([]byte, 0, i.contentBytes()+envelopeBytes), p, left)
 		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(left), string(origin), string(rest), a.node, decimal(i.number)}
 		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
 	case p.Counted > 0:

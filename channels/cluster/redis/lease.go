@@ -109,17 +109,19 @@ func (a *Adapter) keepLease(s *session) {
 	beat := time.NewTicker(interval)
 	defer beat.Stop()
 	renewed := time.Now()
+	again := false // the node must register anew
 	for {
 		if now := a.beatInterval(); now != interval {
 			interval = now
 			beat.Reset(interval)
 		}
-		var held bool
+		held := true
 		var err error
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.register:
+			again = true
 		case <-beat.C:
 			sent := time.Now()
 			ctx, cancel := context.WithTimeout(s.ctx, max(a.staleAfter()-sent.Sub(renewed), s.timeout/4))
@@ -128,7 +130,10 @@ func (a *Adapter) keepLease(s *session) {
 			renewed = sent
 		}
 		a.bus.ring() // the others may be back
-		if err == nil && !held {
+		// What is being stated is finished first: as long as the lease is held, heartbeats
+		// go on meanwhile.
+		if err == nil && (!held || again && len(a.stating) == 0) {
+			again = false
 			if err = a.reregister(s); err == nil {
 				renewed = time.Now()
 			}
@@ -149,6 +154,10 @@ func (a *Adapter) reregister(s *session) error {
 	a.options.Logger.Warn("this node states everything again: its lease had ended, or redis was replaced")
 	a.counters.fenced.Add(1)
 	a.stating <- struct{}{} // when everything was stated for the last registration
+	if a.closing.Load() {
+		<-a.stating
+		return nil
+	}
 	a.awaitOthers()
 	a.forget()
 	if err := a.registerAnew(s); err != nil {

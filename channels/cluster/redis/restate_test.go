@@ -178,15 +178,61 @@ func TestTheLeaseIsKeptWhileEverythingIsStated(t *testing.T) {
 	l.note(func() { l.seated["ann"] = 0 })
 	a.session.Load().askRegister()
 	l.until(t, "asked to state again", func() bool { return l.restated == 1 })
-	time.Sleep(2 * o.Lease) // twice as long as it would be taken for alive
+	a.session.Load().askRegister() // once more, which has to wait
+	time.Sleep(2 * o.Lease)        // twice as long as it would be taken for alive
 	open()
-	l.until(t, "seated again", func() bool { return l.seated["ann"] != 0 })
+	l.until(t, "asked to state again", func() bool { return l.restated == 2 })
 	unlocked(t, l, "everything was stated", a.hasStated)
-	if n := a.Stats().Fenced; n != 1 {
-		t.Errorf("registered again %d times, want once", n)
+	if n := a.Stats().Fenced; n != 2 {
+		t.Errorf("registered again %d times, want twice", n)
 	}
 	if n := edges(cluster.MemberRemoved, l, other); n != 0 {
 		t.Errorf("%d members were taken for gone", n)
+	}
+}
+
+// TestANodeThatLeavesDoesNotRegisterAgain: though it was about to, once everything is stated.
+func TestANodeThatLeavesDoesNotRegisterAgain(t *testing.T) {
+	s := startServer(t)
+	o := s.options(t)
+	o.Lease = 30 * time.Second // it has one as long as it is not given back
+	other, _ := join(t, o)
+	a, l := join(t, o)
+	gate := make(chan struct{})
+	l.onRestate = func() { <-gate }
+	a.session.Load().askRegister()
+	l.until(t, "asked to state again", func() bool { return l.restated == 1 })
+	registering := make(chan error)
+	go func() { registering <- a.reregister(a.session.Load()) }()
+	unlocked(t, l, "the registration waits", func() bool { return a.Stats().Fenced == 2 })
+	if err := a.Leave(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(gate)
+	if err := <-registering; err != nil {
+		t.Error(err)
+	}
+	if owners := s.list("HKEYS", a.names.root+":owners"); !slices.Equal(owners, []string{other.node}) {
+		t.Errorf("%q are registered, want the other node alone", owners)
+	}
+}
+
+// TestANodeThatBeganAloneHasSubscribers: what it watches first is nothing that nobody was
+// told of.
+func TestANodeThatBeganAloneHasSubscribers(t *testing.T) {
+	s := startServer(t)
+	s.kill()
+	a, l := newAdapter(t, s.options(t)), newListener()
+	first := make(chan bool, 1)
+	l.onRestate = func() { first <- a.newWatch().first }
+	if err := a.Start(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	if <-first {
+		t.Error("a channel of a node that served alone counts as one that nobody was told of")
 	}
 }
 

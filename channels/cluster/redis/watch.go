@@ -11,8 +11,10 @@ import (
 // read, and maxHeldBytes how much all channels do. Beyond it publications are told at
 // once, and edges are left to the snapshot, which is read again then.
 const (
-	maxHeldEvents = 1024
+	maxHeldEvents = 1 << 14
 	maxHeldBytes  = 32 << 20
+
+	envelopeSize = 256 // of a message that is held, beside its bytes
 )
 
 // stripe holds the watches of a part of the topics. Everything about a channel is
@@ -65,8 +67,8 @@ func (a *Adapter) hold(w *watch, e *envelope) bool {
 	if len(w.held) == maxHeldEvents {
 		return false
 	}
-	if a.held.Add(int64(e.bytes)) > maxHeldBytes {
-		a.held.Add(-int64(e.bytes))
+	if a.held.Add(envelopeSize+int64(e.bytes)) > maxHeldBytes {
+		a.held.Add(-envelopeSize - int64(e.bytes))
 		return false
 	}
 	w.held = append(w.held, *e)
@@ -78,7 +80,7 @@ func (a *Adapter) takeHeld(w *watch) []envelope {
 	held := w.held
 	w.held = nil
 	for i := range held {
-		a.held.Add(-int64(held[i].bytes))
+		a.held.Add(-envelopeSize - int64(held[i].bytes))
 	}
 	return held
 }
@@ -185,7 +187,7 @@ func (a *Adapter) finish(c cluster.Channel, topic uint32, epoch uint64, sn *clus
 	if w.fresh {
 		n := 0
 		for i := range held {
-			if held[i].kind == kindKept && held[i].seq <= sn.Seq && !w.first {
+			if e := &held[i]; e.kind != kindEdge && e.seq != 0 && e.seq <= sn.Seq {
 				n = i + 1
 			}
 		}
@@ -273,12 +275,12 @@ func (a *Adapter) onMessage(message string) {
 			a.deliverer.Terminate(e.channel.App, e.user)
 		}
 		return
-	case kindPlain, kindForget, kindCount:
+	case kindPlain, kindCount:
 		if e.node == a.node {
 			return // delivered where it was published
 		}
 	}
-	if e.kind != kindEdge && !a.seen.first(e.node, bucketOf(topic), e.number) {
+	if e.kind != kindEdge && e.node != a.node && !a.seen.first(e.node, bucketOf(topic), e.number) {
 		return
 	}
 	s := a.stripe(topic)

@@ -30,7 +30,7 @@ func (t *teller) Edge(e cluster.Edge) { t.heard = append(t.heard, fmt.Sprint("ed
 
 // TestWhatArrivesWhileASnapshotIsRead plays what the bus and the scripts do to one
 // channel: begin, gap (messages may have been missed), edge and kept with their
-// numbers, plain, answer with its number, read (a snapshot of that number), live
+// numbers, forget too (a publication that is not kept), plain, answer with its number, read (a snapshot of that number), live
 // (no snapshot), unwatch, again (the node begins to state everything again).
 func TestWhatArrivesWhileASnapshotIsRead(t *testing.T) {
 	for _, test := range []struct{ name, played, want string }{
@@ -78,6 +78,10 @@ func TestWhatArrivesWhileASnapshotIsRead(t *testing.T) {
 		{
 			"what was held back is told when the node states everything again",
 			"begin,read 4,gap,plain,kept 7,edge 8,again", "watched 4,deliver plain,deliver kept 7",
+		},
+		{
+			"what ended an older event does not end that of the snapshot",
+			"begin,forget 6,kept 7,read 7,forget 8", "watched 7,deliver forget 8",
 		},
 		{
 			"nobody misses what was kept before the first snapshot",
@@ -151,6 +155,8 @@ func (p *played) play(step string) {
 		a.onMessage(string(appendField(appendField(origin(kindPlain), ""), "plain")))
 	case "kept":
 		a.onMessage(string(appendKeptTail(appendField(origin(kindKept), seq), &cluster.Publication{Payload: []byte(step)}, 1)))
+	case "forget":
+		a.onMessage(string(appendKeptTail(appendField(origin(kindForget), seq), &cluster.Publication{Payload: []byte(step)}, 0)))
 	case "answer":
 		a.tell(p.channel, p.topic, 0, seqOf(seq), false, func() { p.teller.heard = append(p.teller.heard, step) })
 	case "again":
