@@ -123,11 +123,8 @@ func (d *Directory) Recall(name string, last func() (event *CachedEvent, expires
 	s := d.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if event, expires := last(); event != nil {
-		d.keep(s, name, event, expires, true)
-	} else {
-		d.forget(s, name)
-	}
+	event, expires := last()
+	d.keep(s, name, event, expires, true)
 }
 
 // CacheNames returns the names of channels with a last event, in no order. Each stripe is a

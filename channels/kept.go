@@ -35,11 +35,14 @@ func (d *Directory) CachedBytes() int64 { return d.kept.now.Load() }
 // CacheDropped is the number of events that were not kept for want of room.
 func (d *Directory) CacheDropped() uint64 { return d.kept.dropped.Load() }
 
-// keep sets the last event of a channel, which is own when this node published it.
-// What finds no room, false, takes the place of the one before it all the same: an
-// old event must not pass for the last.
+// keep sets the last event of a channel, nil for none, which is own when this node
+// published it. What finds no room, false, takes the place of the one before it all the
+// same: an old event must not pass for the last.
 func (d *Directory) keep(s *stripe, name string, event *CachedEvent, expires time.Time, own bool) bool {
 	d.forget(s, name)
+	if event == nil {
+		return false
+	}
 	size := sizeOf(name, event)
 	if limit := d.kept.limit.Load(); own && limit > 0 && d.kept.own.Load()+size > limit {
 		d.kept.dropped.Add(1)

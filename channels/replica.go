@@ -152,7 +152,7 @@ func (d *Directory) Watched(name string, state *State) {
 			}
 		}
 		if len(r.own) == 0 {
-			d.keepState(s, c.name, state)
+			d.keep(s, c.name, state.Kept, state.Expires, state.Own)
 		}
 	}
 	gap := r.gap

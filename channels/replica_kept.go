@@ -63,15 +63,6 @@ func (r *replica) missed(state *State) bool {
 	return r.known && !state.Own && state.Kept.Seq > r.kept && !onTheirWay
 }
 
-// keepState keeps the last event that the cluster has.
-func (d *Directory) keepState(s *stripe, name string, state *State) {
-	if state.Kept == nil {
-		d.forget(s, name)
-		return
-	}
-	d.keep(s, name, state.Kept, state.Expires, state.Own)
-}
-
 // keptHere notes the event that subscribers are welcomed with while nobody knows better.
 func (r *replica) keptHere(s *stripe, name string) {
 	if hit, ok := s.cached[name]; ok {
@@ -116,11 +107,11 @@ func (d *Directory) Keep(name string, seq uint64, event *CachedEvent, expires ti
 	case kept && late.since != 0 && !behind:
 		emit(c.interest, late.since, s.nextSeq())
 	}
-	switch {
-	case behind:
-	case kept:
-		d.keep(s, c.name, event, expires, mine)
-	default:
-		d.forget(s, c.name)
+	if behind {
+		return
 	}
+	if !kept {
+		event = nil
+	}
+	d.keep(s, c.name, event, expires, mine)
 }

@@ -171,17 +171,14 @@ func (n *Node) cachedEvent(k *cluster.Kept) (*channels.CachedEvent, time.Time) {
 	return &channels.CachedEvent{Frame: sealed(k.Payload), Name: k.Name, Data: k.Data}, n.Now().Add(k.For)
 }
 
-// publishElsewhere hands a publication that was delivered here to the other
-// nodes, as out, which has its channel's name where that is not p's.
-func (n *Node) publishElsewhere(p *Publication, out cluster.Publication) {
+// publishElsewhere hands a publication that was delivered here to the other nodes. out
+// has what they are to keep of it.
+func (n *Node) publishElsewhere(channel string, p *Publication, out cluster.Publication) {
 	c := n.bus()
 	if c == nil {
 		return
 	}
-	out.Payload, out.Channel.App = frame.Payload(p.frame), p.app.ID
-	if out.Channel.Name == "" {
-		out.Channel.Name = p.name
-	}
+	out.Channel, out.Payload = cluster.Channel{App: p.app.ID, Name: channel}, frame.Payload(p.frame)
 	if !p.except.IsZero() {
 		out.Except = p.except.String()
 	}

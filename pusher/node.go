@@ -229,9 +229,9 @@ func (n *Node) trigger(a *App, e Event) error {
 		p.seq = seq
 		n.post(to, p)
 		if kept {
-			n.publishElsewhere(p, cluster.Publication{Keep: ttl, Name: event.Name, Data: event.Data})
+			n.publishElsewhere(p.name, p, cluster.Publication{Keep: ttl, Name: event.Name, Data: event.Data})
 		} else {
-			n.publishElsewhere(p, cluster.Publication{Forget: true})
+			n.publishElsewhere(p.name, p, cluster.Publication{Forget: true})
 		}
 	})
 	return nil
@@ -247,10 +247,10 @@ func (n *Node) triggerUser(a *App, user string, e Event) error {
 	}
 	if to != 0 || n.bus() != nil {
 		p := newPublication(a, e, appendServerEvent)
-		out := cluster.Publication{Channel: cluster.Channel{Name: p.name}}
+		channel := p.name
 		p.audience, p.name = toUser, cloned(user)
 		n.post(to, p)
-		n.publishElsewhere(p, out)
+		n.publishElsewhere(channel, p, cluster.Publication{})
 	}
 	return nil
 }
@@ -266,7 +266,7 @@ func (n *Node) publish(a *App, e Event, encode encodeEvent) error {
 	}
 	p := newPublication(a, e, encode)
 	n.post(to, p)
-	n.publishElsewhere(p, cluster.Publication{})
+	n.publishElsewhere(p.name, p, cluster.Publication{})
 	return nil
 }
 

@@ -176,8 +176,9 @@ type Adapter interface {
 	Describe(text string) error
 
 	// Queries ask the shared state, never another node. They return ErrDegraded
-	// when it is out of reach, and ErrPartial with an answer. Channels returns at most limit rows, in no order, or
-	// ErrTooMany; channels that stand for users are not among them.
+	// when it is out of reach, and may return ErrPartial with an answer. Channels
+	// returns at most limit rows, in no order, or ErrTooMany; channels that stand for
+	// users are not among them.
 	Channel(ctx context.Context, c Channel) (Occupancy, error)
 	Channels(ctx context.Context, app, prefix string, limit int) ([]NamedOccupancy, error)
 	Members(ctx context.Context, c Channel) ([]Member, error)

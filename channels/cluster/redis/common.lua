@@ -115,11 +115,6 @@ end
 local maxJournal = 65536 -- of one incarnation in a bucket
 local retry = 500 -- ms until an edge that waits behind another is looked at again
 
-local function milliseconds()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-
 -- handedOut reports whether an entry with that score may have been told.
 local function handedOut(score) return score == 'inf' or score == '-inf' end
 

@@ -37,8 +37,9 @@ const (
 	kindEdge      = 'E'
 	kindTerminate = 'T'
 
-	nodeDigits  = 16
-	originBytes = nodeDigits + 8
+	nodeDigits   = 16
+	envelopeSize = 256 // of an envelope, beside its message
+	originBytes  = nodeDigits + 8
 )
 
 var errJunk = errors.New("not a message of this version")
@@ -46,7 +47,7 @@ var errJunk = errors.New("not a message of this version")
 // envelope is a decoded message. Its strings are parts of the message.
 type envelope struct {
 	kind    byte
-	bytes   int // of the message
+	bytes   int // that it takes, with its message
 	channel cluster.Channel
 	node    string // publisher; empty for edges
 	number  uint64
@@ -127,7 +128,7 @@ func decode(message string) (e envelope, topic uint32, err error) {
 	if head := r.take(4); r.short || head[:2] != magic || head[2] != version {
 		return envelope{}, 0, errJunk
 	}
-	e.kind, e.bytes = message[3], len(message)
+	e.kind, e.bytes = message[3], envelopeSize+len(message)
 	switch e.kind {
 	case kindPlain:
 		topic, e.channel = r.cid()
@@ -137,13 +138,11 @@ func decode(message string) (e envelope, topic uint32, err error) {
 		topic, e.channel = r.cid()
 		e.node, e.number = r.origin()
 		e.counted, e.payload = r.decimal(), r.field()
-	case kindKept:
+	case kindKept, kindForget:
 		topic, e.channel = r.cid()
-		e.readKept(&r)
-	case kindForget:
-		topic, e.channel = r.cid()
-		e.readKept(&r)
-		e.keep = 0
+		if e.readKept(&r); e.kind == kindForget {
+			e.keep = 0
+		}
 	case kindEdge:
 		topic, e.channel = r.cid()
 		if kind := r.take(1); !r.short {

@@ -306,6 +306,14 @@ func TestScriptsThatRedisForgotAreSentAgain(t *testing.T) {
 	l.until(t, "all came back", func() bool { return len(l.delivered[c.Name]) == 50 && l.seated["ann"] != 0 })
 }
 
+// atOnce has everything that is published meanwhile leave as one batch.
+func (a *Adapter) atOnce(publish func()) {
+	a.comeback.setDeaf(true)
+	publish()
+	a.comeback.setDeaf(false)
+	a.release(false)
+}
+
 // TestOrderHoldsWhenScriptsAreForgotten: what needs no script does not overtake what does.
 func TestOrderHoldsWhenScriptsAreForgotten(t *testing.T) {
 	s := startServer(t)
@@ -314,19 +322,18 @@ func TestOrderHoldsWhenScriptsAreForgotten(t *testing.T) {
 	publisher, _ := join(t, o)
 	c := named("cache-chat")
 	follow(t, a, l, c)
-	publisher.comeback.setDeaf(true) // all of it is one batch
 	want := []string{"kept 0", "plain", "kept 1", "not kept", "kept 2"}
-	for _, payload := range want {
-		p := cluster.Publication{Channel: c, Payload: []byte(payload)}
-		if strings.HasPrefix(payload, "kept") {
-			p.Keep, p.Name, p.Data = time.Minute, `"e"`, `"d"`
+	publisher.atOnce(func() {
+		for _, payload := range want {
+			p := cluster.Publication{Channel: c, Payload: []byte(payload)}
+			if strings.HasPrefix(payload, "kept") {
+				p.Keep, p.Name, p.Data = time.Minute, `"e"`, `"d"`
+			}
+			p.Forget = payload == "not kept"
+			publisher.Publish(p)
 		}
-		p.Forget = payload == "not kept"
-		publisher.Publish(p)
-	}
-	s.do("SCRIPT", "FLUSH")
-	publisher.comeback.setDeaf(false)
-	publisher.release(false)
+		s.do("SCRIPT", "FLUSH")
+	})
 	unlocked(t, l, "sent", func() bool { return publisher.Stats().Spooled == 0 })
 	publisher.Publish(cluster.Publication{Channel: c, Payload: []byte("last")})
 	want = append(want, "last")
@@ -345,20 +352,19 @@ func TestOrderHoldsWhenRedisIsFull(t *testing.T) {
 	publisher, _ := join(t, o)
 	c := named("cache-chat")
 	follow(t, a, l, c)
-	publisher.comeback.setDeaf(true)
 	s.do("CONFIG", "SET", "maxmemory", "1")
 	const events = 9
 	var want []string
-	for i := range events {
-		want = append(want, fmt.Sprint(i))
-		p := cluster.Publication{Channel: c, Payload: []byte(fmt.Sprint(i))}
-		if i%3 > 0 {
-			p.Keep, p.Name, p.Data = time.Minute, `"e"`, `"d"`
+	publisher.atOnce(func() {
+		for i := range events {
+			want = append(want, fmt.Sprint(i))
+			p := cluster.Publication{Channel: c, Payload: []byte(fmt.Sprint(i))}
+			if i%3 > 0 {
+				p.Keep, p.Name, p.Data = time.Minute, `"e"`, `"d"`
+			}
+			publisher.Publish(p)
 		}
-		publisher.Publish(p)
-	}
-	publisher.comeback.setDeaf(false)
-	publisher.release(false)
+	})
 	l.until(t, "all", func() bool { return len(l.delivered[c.Name]) == events })
 	s.do("CONFIG", "SET", "maxmemory", "0")
 	if got := l.delivered[c.Name]; !slices.Equal(got, want) {

@@ -45,6 +45,44 @@ func (s *server) inStream(q *Queue) []string {
 		return list`, "1", q.key)
 }
 
+// slowNode has decided that ann leaves, and nothing of it reaches the outbox.
+type slowNode struct {
+	proxy          *proxy // before the slow one
+	slow, survivor *Adapter
+	first, second  *hooking // of them
+	channel        cluster.Channel
+}
+
+func startSlowNode(t *testing.T, s *server) *slowNode {
+	t.Helper()
+	n := &slowNode{proxy: newProxy(t, s.address()), channel: named("presence-room")}
+	o := s.owed(t, -1)
+	n.survivor, n.second = hook(t, o)
+	o.Addresses = []string{n.proxy.address()}
+	n.slow, n.first = hook(t, o)
+	n.slow.Seat(n.channel, user("ann"))
+	unlocked(t, n.first.listener, "the arrival", func() bool { return slices.Equal(s.inStream(n.first.queue), []string{"+ann"}) })
+	emptied(t, s, n.first.listener)
+	n.first.queue.turn <- struct{}{}
+	n.slow.Unseat(n.channel, "ann")
+	n.first.until(t, "decided", func() bool { return len(n.first.decided) == 2 })
+	return n
+}
+
+func (n *slowNode) cutOff() {
+	n.proxy.set(func(p *proxy) { p.down = true })
+	n.proxy.cut()
+}
+
+// goOn lets the node come back, and its queue reach the outbox, with "end" behind the rest.
+func (n *slowNode) goOn(t *testing.T) {
+	t.Helper()
+	n.proxy.set(func(p *proxy) { p.down = false })
+	n.first.until(t, "back", func() bool { return n.first.restated > 0 })
+	<-n.first.queue.turn
+	put(t, n.first.queue, "end")
+}
+
 // TestAnEdgeOfASlowNodeIsNotTheLastWord: a node has decided a leave and is cut off, for
 // longer than its lease, before its webhook is in the outbox.
 func TestAnEdgeOfASlowNodeIsNotTheLastWord(t *testing.T) {
@@ -58,37 +96,20 @@ func TestAnEdgeOfASlowNodeIsNotTheLastWord(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := startServer(t)
-			p := newProxy(t, s.address())
-			o := s.owed(t, -1)
-			survivor, second := hook(t, o)
-			o.Addresses = []string{p.address()}
-			slow, first := hook(t, o)
-			c := named("presence-room")
-			slow.Seat(c, user("ann"))
+			n := startSlowNode(t, s)
 			stream := func(what, want string) {
 				t.Helper()
-				unlocked(t, first.listener, what, func() bool { return strings.Join(s.inStream(first.queue), " ") == want })
+				unlocked(t, n.first.listener, what, func() bool { return strings.Join(s.inStream(n.first.queue), " ") == want })
 			}
-			stream("the arrival", "+ann")
-			emptied(t, s, first.listener)
-
-			first.queue.turn <- struct{}{} // nothing of it reaches Redis
-			slow.Unseat(c, "ann")
-			first.until(t, "decided", func() bool { return len(first.decided) == 2 })
-			p.set(func(p *proxy) { p.down = true })
-			p.cut()
+			n.cutOff()
 			if test.back {
-				survivor.Seat(c, user("ann"))
+				n.survivor.Seat(n.channel, user("ann"))
 			}
 			stream("the survivor's word", strings.TrimSuffix(test.want, " end"))
-
-			p.set(func(p *proxy) { p.down = false })
-			first.until(t, "back", func() bool { return first.restated > 0 })
-			<-first.queue.turn
-			put(t, first.queue, "end")
+			n.goOn(t)
 			stream("what follows", test.want)
-			emptied(t, s, second.listener)
-			if told := toldOf(c, first.listener, second.listener); !test.back && told[1].ID != told[2].ID {
+			emptied(t, s, n.second.listener)
+			if told := toldOf(n.channel, n.first.listener, n.second.listener); !test.back && told[1].ID != told[2].ID {
 				t.Errorf("ids of the leave: %s and %s", told[1].ID, told[2].ID)
 			}
 		})
@@ -99,38 +120,23 @@ func TestAnEdgeOfASlowNodeIsNotTheLastWord(t *testing.T) {
 // over what it has to tell, and must leave it to be told.
 func TestAnEdgeThatWasRefusedIsNotForgotten(t *testing.T) {
 	s := startServer(t)
-	p := newProxy(t, s.address())
-	o := s.owed(t, -1)
-	survivor, second := hook(t, o)
-	o.Addresses = []string{p.address()}
-	slow, first := hook(t, o)
-	c := named("presence-room")
-	slow.Seat(c, user("ann"))
-	unlocked(t, first.listener, "the arrival", func() bool { return len(s.inStream(first.queue)) == 1 })
-	emptied(t, s, first.listener)
-
-	first.queue.turn <- struct{}{} // nothing of it reaches Redis
-	slow.Unseat(c, "ann")
-	first.until(t, "decided", func() bool { return len(first.decided) == 2 })
-	survivor.cleaning <- struct{}{} // it fences, and gets no further
-	p.set(func(p *proxy) { p.down = true })
-	p.cut()
-	unlocked(t, second.listener, "fenced", func() bool { return len(s.list("ZRANGE", first.queue.key+":f", "0", "-1")) == 1 })
-	p.set(func(p *proxy) { p.down = false })
-	first.until(t, "back", func() bool { return first.restated > 0 })
-	<-first.queue.turn
-	put(t, first.queue, "end")
-	unlocked(t, first.listener, "all that it tells is stored", func() bool {
-		slow.journal.mu.Lock()
-		defer slow.journal.mu.Unlock()
-		return slices.Contains(s.inStream(first.queue), "end") && !slow.journal.busy && len(slow.journal.told) == 0
+	n := startSlowNode(t, s)
+	n.survivor.cleaning <- struct{}{} // it fences, and gets no further
+	n.cutOff()
+	fences := n.first.queue.key + ":f"
+	unlocked(t, n.second.listener, "fenced", func() bool { return len(s.list("ZRANGE", fences, "0", "-1")) == 1 })
+	n.goOn(t)
+	unlocked(t, n.first.listener, "all that it tells is stored", func() bool {
+		n.slow.journal.mu.Lock()
+		defer n.slow.journal.mu.Unlock()
+		return slices.Contains(s.inStream(n.first.queue), "end") && !n.slow.journal.busy && len(n.slow.journal.told) == 0
 	})
-	<-survivor.cleaning
-	unlocked(t, second.listener, "told", func() bool { return len(s.inStream(first.queue)) == 3 })
-	if got, want := s.inStream(first.queue), []string{"+ann", "end", "-ann"}; !slices.Equal(got, want) {
+	<-n.survivor.cleaning
+	unlocked(t, n.second.listener, "told", func() bool { return len(s.inStream(n.first.queue)) == 3 })
+	if got, want := s.inStream(n.first.queue), []string{"+ann", "end", "-ann"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	emptied(t, s, second.listener)
+	emptied(t, s, n.second.listener)
 }
 
 // TestOutboxLeavesOutWhatAFencedNodeTells, and takes what else it brings. A call that is

@@ -199,9 +199,10 @@ func (l *lane) send(s *session, batch []*item) error {
 		commands := make(rueidis.Commands, len(left))
 		scripted := make(map[int]bool) // buckets of an item that a script sends
 		for j, i := range left {
-			b := bucketOf(i.topic)
-			scripted[b] = scripted[b] || i.keeps()
-			commands[j] = l.command(s, i, scripted[b], source)
+			if i.keeps() {
+				scripted[bucketOf(i.topic)] = true
+			}
+			commands[j] = l.command(s, i, scripted[bucketOf(i.topic)], source)
 		}
 		var failure error
 		again := left[:0]
@@ -211,8 +212,10 @@ func (l *lane) send(s *session, batch []*item) error {
 			err := result.Error()
 			if err == nil {
 				sent[bucketOf(i.topic)] = i.number
-				if n, _ := result.AsInt64(); i.keeps() && n == answerFull {
-					l.adapter.counters.unkept.Add(1)
+				if i.keeps() {
+					if n, _ := result.AsInt64(); n == answerFull {
+						l.adapter.counters.unkept.Add(1)
+					}
 				}
 				continue
 			}
@@ -270,35 +273,34 @@ func (i *item) keeps() bool { return i.publication.Keep > 0 || i.publication.For
 // keeps something: a Redis that lacks the script takes neither then.
 func (l *lane) command(s *session, i *item, scripted, source bool) rueidis.Completed {
 	a, p := l.adapter, &i.publication
-	var message []byte
-	switch {
-	case i.isTerminate:
+	if i.isTerminate {
 		message := append(appendHeader(nil, kindTerminate), a.node...)
 		message = appendField(appendField(message, p.Channel.App), i.terminate)
 		return s.send(a.names.allName(), message)
-	case i.keeps():
-		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
+	}
+	keep := func(args ...string) rueidis.Completed {
+		args = append([]string{s.publish, a.names.cid(i.topic, p.Channel)}, args...)
+		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
+	}
+	if i.keeps() {
 		left := uint64(0)
 		if !p.Forget {
 			left = keptMilliseconds(i.until)
 		}
+		origin := appendOrigin(make([]byte, 0, originBytes), a.node, i.number)
 		rest := appendKeptTail(make([]byte, 0, i.contentBytes()+envelopeBytes), p, left)
-		args := []string{s.publish, a.names.cid(i.topic, p.Channel), decimal(left), string(origin), string(rest), a.node, decimal(i.number)}
-		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
-	case p.Counted > 0:
-		message = appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindCount)
-		message = a.names.appendCID(message, i.topic, p.Channel)
-		message = appendOrigin(message, a.node, i.number)
-		message = appendField(appendField(message, decimal(p.Counted)), p.Payload)
-	default:
-		message = appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kindPlain)
-		message = a.names.appendCID(message, i.topic, p.Channel)
-		message = appendOrigin(message, a.node, i.number)
-		message = appendField(appendField(message, p.Except), p.Payload)
+		return keep(decimal(left), string(origin), string(rest), a.node, decimal(i.number))
 	}
+	kind, about := byte(kindPlain), p.Except
+	if p.Counted > 0 {
+		kind, about = kindCount, decimal(p.Counted)
+	}
+	message := appendHeader(make([]byte, 0, i.contentBytes()+envelopeBytes), kind)
+	message = a.names.appendCID(message, i.topic, p.Channel)
+	message = appendOrigin(message, a.node, i.number)
+	message = appendField(appendField(message, about), p.Payload)
 	if scripted {
-		args := []string{s.publish, a.names.cid(i.topic, p.Channel), "", string(message)}
-		return keepScript.command(s.client, a.names.base[bucketOf(i.topic)], args, source)
+		return keep("", string(message))
 	}
 	return s.send(l.topicName(i.topic), message)
 }

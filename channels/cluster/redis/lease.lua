@@ -20,8 +20,7 @@ local lease, claim, old = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local leases, claims, owners = base .. ':leases', base .. ':claims', base .. ':owners'
 local listen = base .. ':listen'
 local inc = node .. ':' .. k
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = milliseconds()
 
 local function connections(of, app, n)
   local before = tonumber(redis.call('HGET', base .. ':c:' .. of, app) or '0')

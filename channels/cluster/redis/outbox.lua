@@ -49,15 +49,7 @@ local function note(subject, number)
   end
 end
 
-local now
-local function milliseconds()
-  if not now then
-    local t = redis.call('TIME')
-    now = t[1] * 1000 + math.floor(t[2] / 1000)
-  end
-  return now
-end
-
+local now -- once it is needed
 local fences, fenced = {}, {} -- incarnation -> whether it is, and those that are
 local function isFenced(inc)
   if fences[inc] == nil then
@@ -75,7 +67,8 @@ local function condition(i)
   if kind == 'by' then return not isFenced(ARGV[i + 1]), nil, nil, i + 2 end
   local subject = kind .. ' ' .. ARGV[i + 1]
   if kind == 'newer' then return tonumber(number) >= last(subject), subject, number, i + 3 end
-  local since = milliseconds() - last(subject)
+  now = now or milliseconds()
+  local since = now - last(subject)
   -- Below 0 the clock stepped back, as after a failover.
   return since < 0 or since >= tonumber(number), subject, string.format('%.0f', now), i + 3
 end

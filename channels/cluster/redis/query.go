@@ -28,7 +28,7 @@ func (a *Adapter) Channel(ctx context.Context, c cluster.Channel) (cluster.Occup
 	if err != nil || len(answer) < 4 {
 		return cluster.Occupancy{}, outOfReach(errors.Join(err, errAnswer))
 	}
-	kept, _, err := readKept(answer[2], answer[3])
+	kept, err := readKept(answer[2], answer[3], a.node)
 	if err != nil {
 		return cluster.Occupancy{}, outOfReach(err)
 	}
@@ -199,12 +199,9 @@ func readSnapshots(result rueidis.RedisResult, n int, node string) (out []*clust
 		if err != nil {
 			return nil, nil, err
 		}
-		kept, publisher, err := readKept(part[3], part[4])
+		kept, err := readKept(part[3], part[4], node)
 		if err != nil {
 			return nil, nil, err
-		}
-		if kept != nil {
-			kept.Mine = publisher == node
 		}
 		out[i] = &cluster.Snapshot{Seq: seqOf(seq), Occupied: int64Of(part[1]) > 0, Members: list, Kept: kept}
 	}
@@ -238,25 +235,25 @@ func readMembers(m rueidis.RedisMessage) ([]cluster.Member, error) {
 	return members, nil
 }
 
-// readKept reads a kept publication, how long it is kept, and the node that published
-// it; nil when there is none.
-func readKept(value, left rueidis.RedisMessage) (k *cluster.Kept, node string, err error) {
+// readKept reads a kept publication, asked by node, and how long it is kept; nil when
+// there is none.
+func readKept(value, left rueidis.RedisMessage, node string) (*cluster.Kept, error) {
 	text, err := value.ToString()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	ms := int64Of(left)
 	if text == "" || ms <= 0 {
-		return nil, "", nil
+		return nil, nil
 	}
 	var e envelope
 	r := reader{rest: text}
 	e.readKept(&r)
 	if r.short {
-		return nil, "", errJunk
+		return nil, errJunk
 	}
 	return &cluster.Kept{
 		Payload: []byte(e.payload), Name: e.name, Data: e.data, For: time.Duration(ms) * time.Millisecond,
-		Seq: e.seq, Except: e.except,
-	}, e.node, nil
+		Seq: e.seq, Except: e.except, Mine: e.node == node,
+	}, nil
 }

@@ -15,6 +15,9 @@ import (
 //go:embed slot.lua
 var slotSource string
 
+//go:embed clock.lua
+var clockSource string
+
 //go:embed common.lua
 var commonSource string
 
@@ -67,7 +70,7 @@ var (
 type script struct{ source, sha string }
 
 func newScript(source string) *script {
-	source = slotSource + source
+	source = slotSource + clockSource + source
 	sum := sha1.Sum([]byte(source))
 	return &script{source, hex.EncodeToString(sum[:])}
 }

@@ -13,8 +13,6 @@ import (
 const (
 	maxHeldEvents = 1 << 14
 	maxHeldBytes  = 32 << 20
-
-	envelopeSize = 256 // of a message that is held, beside its bytes
 )
 
 // stripe holds the watches of a part of the topics. Everything about a channel is
@@ -67,8 +65,8 @@ func (a *Adapter) hold(w *watch, e *envelope) bool {
 	if len(w.held) == maxHeldEvents {
 		return false
 	}
-	if a.held.Add(envelopeSize+int64(e.bytes)) > maxHeldBytes {
-		a.held.Add(-envelopeSize - int64(e.bytes))
+	if a.held.Add(int64(e.bytes)) > maxHeldBytes {
+		a.held.Add(-int64(e.bytes))
 		return false
 	}
 	w.held = append(w.held, *e)
@@ -80,7 +78,7 @@ func (a *Adapter) takeHeld(w *watch) []envelope {
 	held := w.held
 	w.held = nil
 	for i := range held {
-		a.held.Add(-envelopeSize - int64(held[i].bytes))
+		a.held.Add(-int64(held[i].bytes))
 	}
 	return held
 }
